@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+# The targets: one interface library a layer (platform <- locks <- workloads <- bench), the tools, and one helper for tests.
+
+add_library(lockbench_flags INTERFACE)
+target_compile_options(lockbench_flags INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion $<$<BOOL:${LOCKBENCH_WERROR}>:-Werror>)
+# GCC 12 warns that TSan cannot see fences; the platform replaces each by a read-modify-write there.
+if(LOCKBENCH_SANITIZE)
+    target_compile_options(lockbench_flags INTERFACE -fsanitize=${LOCKBENCH_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(lockbench_flags INTERFACE -fsanitize=${LOCKBENCH_SANITIZE})
+endif()
+target_include_directories(lockbench_flags INTERFACE ${PROJECT_SOURCE_DIR})
+
+file(GLOB platform_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/platform/*.cpp)
+add_library(lockbench_platform STATIC ${platform_sources})
+target_link_libraries(lockbench_platform PUBLIC lockbench_flags Threads::Threads Boost::context)
+
+add_library(lockbench_locks INTERFACE)
+target_link_libraries(lockbench_locks INTERFACE lockbench_platform)
+
+add_library(lockbench_workloads INTERFACE)
+target_link_libraries(lockbench_workloads INTERFACE lockbench_locks)
+
+if(LOCKBENCH_BENCH)
+    find_package(benchmark 1.7 CONFIG REQUIRED)
+    find_package(CLI11 CONFIG REQUIRED)
+    find_package(fmt CONFIG REQUIRED)
+    find_package(nlohmann_json CONFIG REQUIRED)
+    pkg_check_modules(hwloc REQUIRED IMPORTED_TARGET hwloc)
+    pkg_check_modules(numa REQUIRED IMPORTED_TARGET numa)
+    pkg_check_modules(papi IMPORTED_TARGET papi)
+    file(GLOB bench_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.cpp)
+    list(REMOVE_ITEM bench_sources ${PROJECT_SOURCE_DIR}/bench/main.cpp)
+    list(FILTER bench_sources EXCLUDE REGEX "/cells_[a-z_]*\\.cpp$")
+    add_library(lockbench_bench STATIC ${bench_sources})
+    target_link_libraries(lockbench_bench PUBLIC lockbench_workloads benchmark::benchmark CLI11::CLI11 fmt::fmt
+        nlohmann_json::nlohmann_json PkgConfig::hwloc PkgConfig::numa)
+    if(papi_FOUND)
+        target_link_libraries(lockbench_bench PUBLIC PkgConfig::papi)
+        target_compile_definitions(lockbench_bench PUBLIC LOCKBENCH_HAVE_PAPI=1)
+    endif()
+    if(EXISTS ${PROJECT_SOURCE_DIR}/bench/main.cpp)
+        include(lockbench_tool)
+    endif()
+endif()
+
+if(LOCKBENCH_TESTS)
+    enable_testing()
+    find_package(GTest REQUIRED)
+    include(GoogleTest)
+    include(lockbench_tests)
+endif()
