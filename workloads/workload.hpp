@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// What a workload is: its parameters, roles, operations and call sites, told as data; and its life in one trial.
+//
+// A workload W is a class template over <Platform P, class L> (L the lock under test) with
+//   static const WorkloadInfo& info()                       the same for every P and L
+//   explicit W(const TrialSetup&)                           builds the shared state; throws nothing, checks only (parameters are valid)
+//   class W::Thread { Thread(W&, Ctx<P>&, RoleId); }        one thread's state and lock tokens, built by that thread on its own node
+//   void step(Thread&)                                      one operation of the thread's role, counted in ctx.stats.ops
+//   void finish(Thread&)                                    gives back what the thread still holds (after the window, by that thread)
+//   void verify(Verdict&)                                   after all threads finished: every invariant, nothing leaked
+// and for the verification of memory homes: template <class F> void for_each_home(F&& f): f(HomeKind, base, bytes).
+// Construct, use by many threads, verify, destroy: a trial owns its state and nothing outlives it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "locks/guard.hpp"
+#include "platform/ctx.hpp"
+#include "platform/platform.hpp"
+
+namespace lockbench {
+
+// One parameter. All values are integers; an enumeration lists its names and the value is the index.
+struct ParamInfo {
+    std::string_view key;   // [a-z0-9_]+, unique in its workload
+    std::string_view unit;  // "ns", "pages", "vmas", "permille", "threads", "1" ...; "enum" for an enumeration
+    std::int64_t default_value;
+    std::int64_t min;
+    std::int64_t max;
+    std::string_view help;  // one sentence, with the source of the default
+    std::span<const std::string_view> names = {};
+};
+
+struct OpInfo {
+    std::string_view name;  // key in ops{} of a window
+    std::string_view unit;  // what one count is: "forks", "pages" ...
+    bool headline;          // shown in summaries and figures
+};
+
+using RoleId = std::uint32_t;
+
+struct WorkloadInfo {
+    std::string_view name;
+    std::string_view summary;                  // one sentence
+    std::string_view origin;                   // kernel path and release, or "microbenchmark"
+    std::span<const ParamInfo> params;         // role shares among them, see role_share_params
+    std::span<const std::string_view> roles;   // at least one
+    std::span<const std::size_t> share_param;  // share_param[r]: index of the parameter that holds role r's share (any positive weights)
+    std::span<const OpInfo> ops;               // index = number in ThreadStats::ops
+    std::span<const std::string_view> sites;   // index = number in ThreadStats::sites; for conformance tables
+};
+
+using ParamValues = std::vector<std::int64_t>;  // one value a ParamInfo, same order
+
+inline ParamValues default_params(const WorkloadInfo& info) {
+    ParamValues values;
+    for (const ParamInfo& param : info.params) {
+        values.push_back(param.default_value);
+    }
+    return values;
+}
+
+// Where the trial wants its memory. kAnyNode: first touch.
+struct Homes {
+    NodeId lock = kAnyNode;
+    NodeId data = kAnyNode;
+};
+enum class HomeKind : unsigned char { lock, data };
+
+struct TrialSetup {
+    ParamValues params;
+    std::uint32_t threads = 1;
+    std::uint64_t seed = 1;
+    Homes homes;
+};
+
+// What verification found. Texts are sentences with the numbers in them.
+struct Verdict {
+    std::vector<std::string> failures;
+
+    void expect(bool holds, std::string_view what) {
+        if (!holds) {
+            failures.emplace_back(what);
+        }
+    }
+    void expect_equal(std::int64_t got, std::int64_t want, std::string_view what) {
+        if (got != want) {
+            failures.emplace_back(std::string(what) + ": got " + std::to_string(got) + ", expected " + std::to_string(want));
+        }
+    }
+    [[nodiscard]] bool passed() const { return failures.empty(); }
+};
+
+// Gives each thread a role by weighted shares, each role at least one thread. With fewer threads than roles a thread has no fixed role:
+// it gets kEveryRole and interleaves all roles by share, chosen at each step by its own random stream.
+inline constexpr RoleId kEveryRole = 0xffff'ffffU;
+std::vector<RoleId> assign_roles(std::uint32_t threads, std::span<const std::int64_t> shares);
+
+// Draws a role by share: for threads that have kEveryRole.
+RoleId draw_role(RandomStream& random, std::span<const std::int64_t> shares);
+
+}  // namespace lockbench
