@@ -23,7 +23,8 @@ class LastWriter {
     template <Mode kMode>
     void note(Ctx<P>& ctx) {
         const std::uint32_t last = owner_.get();
-        const auto distance = ctx.distance_row == nullptr ? static_cast<std::uint8_t>(Distance::unknown) : ctx.distance_row[last];
+        const auto distance =
+            ctx.distance_row == nullptr ? static_cast<std::uint8_t>(Distance::unknown) : ctx.distance_row[last];
         ++ctx.stats.handoff[distance];
         if constexpr (kMode == Mode::write) {
             if (last != ctx.tid + 1) {

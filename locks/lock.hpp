@@ -39,36 +39,39 @@ enum class Fairness : unsigned char {
 
 constexpr std::string_view to_string(WaitKind kind) { return kind == WaitKind::spin ? "spin" : "sleep"; }
 constexpr std::string_view to_string(Fairness fairness) {
-    constexpr std::string_view kNames[] = {"fifo",   "fifo_after_claim", "stealing", "reader_preference", "writer_preference",
-                                           "unfair", "unknown"};
+    constexpr std::string_view kNames[] = {
+        "fifo", "fifo_after_claim", "stealing", "reader_preference", "writer_preference", "unfair", "unknown"};
     return kNames[static_cast<std::size_t>(fairness)];
 }
 
 struct LockInfo {
-    std::string_view name;            // [a-z0-9_:.] and a library's own capitals; a suffix after a dot tells a build or variant
-    std::string_view family;          // plots give one hue a family: ticket mcs osq qspinlock rwlock qrwlock mutex rwsem glibc control
+    std::string_view name;  // [a-z0-9_:.] and a library's own capitals; a suffix after a dot tells a build or variant
+    std::string_view
+        family;  // plots give one hue a family: ticket mcs osq qspinlock rwlock qrwlock mutex rwsem glibc control
     std::string_view kernel_release;  // release whose form this is, or the library and its version; "-" for neither
     WaitKind kind;
-    bool shared;    // readers share; an exclusive lock serves both modes exclusively and is labelled so
+    bool shared;  // readers share; an exclusive lock serves both modes exclusively and is labelled so
     Fairness fairness;
     bool hold_across_sleep;  // the holder may sleep: what the mmu notifiers of RDMA cards and GPUs need
     std::uint32_t bytes;     // size of the lock object, without queue nodes
-    std::uint32_t rmw_read;  // atomic read-modify-writes of one uncontended read acquire and release together; 0 where not shared
+    std::uint32_t
+        rmw_read;  // atomic read-modify-writes of one uncontended read acquire and release together; 0 where not shared
     std::uint32_t rmw_write;
     bool killable;
     bool downgrade;
     bool irq_readers;
     bool free_after_unlock;  // the memory may be freed by the next owner while the last one is still inside unlock
-    bool is_locked;          // is_locked() is exact about readers and writers (a library's lock may have no such question)
-    bool convoys;            // FIFO spinning: with more threads than CPUs progress collapses, so the harness refuses it unasked
-    bool control;            // a deliberately useless lock for the harness's own tests; never part of a comparison
+    bool is_locked;  // is_locked() is exact about readers and writers (a library's lock may have no such question)
+    bool convoys;    // FIFO spinning: with more threads than CPUs progress collapses, so the harness refuses it unasked
+    bool control;    // a deliberately useless lock for the harness's own tests; never part of a comparison
     std::string_view origin;  // paper, or kernel file, function and release
 };
 
 template <class L, class P>
 concept ExclusiveLock = requires(L lock, const L& clock, typename L::Token& token, Ctx<P>& ctx) {
     typename L::Token;
-    requires std::constructible_from<typename L::Token, Ctx<P>&>;
+    requires std::constructible_from < typename L::Token, Ctx<P>
+    & > ;
     requires std::default_initializable<L>;
     requires !std::copyable<L>;
     lock.lock(token);
@@ -97,10 +100,14 @@ concept KillableSharedLock = requires(L lock, typename L::Token& token) {
 };
 
 template <class L>
-concept DowngradableLock = requires(L lock, typename L::Token& token) { lock.downgrade(token); };
+concept DowngradableLock = requires(L lock, typename L::Token& token) {
+    lock.downgrade(token);
+};
 
 template <class L>
-concept IrqReaderLock = requires(L lock, typename L::Token& token) { lock.lock_shared_irq(token); };
+concept IrqReaderLock = requires(L lock, typename L::Token& token) {
+    lock.lock_shared_irq(token);
+};
 
 // Readers of an exclusive lock take it exclusively: these are the only places that know.
 template <class L>

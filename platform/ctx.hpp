@@ -54,7 +54,11 @@ template <class P>
 struct Ctx {
     // distance_row[t + 1] is the distance from this thread to thread t, distance_row[0] that to nobody (self). May be null: unknown.
     Ctx(ThreadId id, std::uint64_t seed, std::uint32_t sample_every, ThreadStats& into, const std::uint8_t* distances)
-        : tid(id), random(seed * 0x2545f4914f6cdd1dULL + id), sampler(sample_every), stats(into), distance_row(distances) {}
+        : tid(id),
+          random(seed * 0x2545f4914f6cdd1dULL + id),
+          sampler(sample_every),
+          stats(into),
+          distance_row(distances) {}
 
     ThreadId tid;
     RandomStream random;

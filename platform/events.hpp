@@ -32,8 +32,8 @@ enum class Event : unsigned char {
 inline constexpr std::size_t kEventCount = static_cast<std::size_t>(Event::kCount);
 
 inline constexpr std::array<std::string_view, kEventCount> kEventNames = {
-    "slow_read",    "slow_write",    "undo",         "queued", "unqueued",  "pending_claimed",
-    "spin_started", "spin_acquired", "spin_stopped", "slept",  "wake_sent", "granted",
+    "slow_read",    "slow_write",    "undo",         "queued",    "unqueued",  "pending_claimed",
+    "spin_started", "spin_acquired", "spin_stopped", "slept",     "wake_sent", "granted",
     "stolen",       "grant_undone",  "cancelled",    "downgraded"};
 
 }  // namespace lockbench

@@ -90,8 +90,12 @@ concept AtomicOf = requires(A a, const A& ca, T v, T& expected, Order o) {
     { a.compare_exchange(expected, v, o, o) } -> std::same_as<bool>;
     { a.try_cas(v, v, o) } -> std::same_as<bool>;
     ca.await([](T) { return true; }, o);
-    { ca.await_value([](T) { return true; }, o) } -> std::same_as<T>;
-    { ca.await_until([](T) { return true; }, o) } -> std::same_as<int>;
+    {
+        ca.await_value([](T) { return true; }, o)
+        } -> std::same_as<T>;
+    {
+        ca.await_until([](T) { return true; }, o)
+        } -> std::same_as<int>;
     { ca.peek() } -> std::same_as<T>;
 };
 
@@ -104,10 +108,15 @@ concept AtomicIntegerOf = AtomicOf<A, T> && requires(A a, T v, Order o) {
     a.sub(v, o);
     a.or_(v, o);
     a.and_(v, o);
-    { a.add_fetch_test(v, [](T) { return true; }, o) } -> std::same_as<bool>;
+    {
+        a.add_fetch_test(
+            v, [](T) { return true; }, o)
+        } -> std::same_as<bool>;
     { a.test_and_set_bit(0U, o) } -> std::same_as<bool>;
     { a.template field<Field<0, 8>, SubWord::mixed>().load(o) } -> std::same_as<std::uint8_t>;
-    { a.template field<Field<0, 8>, SubWord::portable>().try_cas(std::uint8_t{}, std::uint8_t{}, o) } -> std::same_as<bool>;
+    {
+        a.template field<Field<0, 8>, SubWord::portable>().try_cas(std::uint8_t{}, std::uint8_t{}, o)
+        } -> std::same_as<bool>;
     a.template field<Field<0, 8>, SubWord::mixed>().put(std::uint8_t{}, std::uint8_t{}, o);
     { a.template field<Field<16, 16>, SubWord::mixed>().exchange(std::uint16_t{}, o) } -> std::same_as<std::uint16_t>;
 };
@@ -120,17 +129,19 @@ concept Stop = requires(S s) {
 template <class P>
 concept PlatformAtomics = AtomicIntegerOf<typename P::template Atomic<std::uint32_t>, std::uint32_t> &&
                           AtomicIntegerOf<typename P::template Atomic<std::int64_t>, std::int64_t> &&
-                          AtomicOf<typename P::template Atomic<int*>, int*> && requires(Order o) {
-                              P::fence(o);
-                              P::fence_after_rmw();
-                              P::fence_light();
-                              P::fence_heavy();
-                              requires sizeof(typename P::template Atomic<std::uint32_t>) == 4;
-                              requires sizeof(typename P::template Plain<std::uint32_t>) == 4;
-                          };
+                          AtomicOf < typename P::template Atomic<int*>,
+int* > &&requires(Order o) {
+    P::fence(o);
+    P::fence_after_rmw();
+    P::fence_light();
+    P::fence_heavy();
+    requires sizeof(typename P::template Atomic<std::uint32_t>) == 4;
+    requires sizeof(typename P::template Plain<std::uint32_t>) == 4;
+};
 
 template <class P>
-concept PlatformWaiting = Stop<typename P::Deadline> && Stop<typename P::Budget> && requires(ThreadId tid, Nanoseconds ns, std::size_t n) {
+concept PlatformWaiting = Stop<typename P::Deadline> && Stop<typename P::Budget> &&
+    requires(ThreadId tid, Nanoseconds ns, std::size_t n) {
     typename P::Retry;
     typename P::template EffectLoop<1>;
     typename P::Stopwatch;

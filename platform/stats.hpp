@@ -31,7 +31,8 @@ class Histogram {
             return static_cast<std::size_t>(v);
         }
         const auto shift = static_cast<unsigned>(std::bit_width(v)) - 1U - kSubBits;
-        return ((static_cast<std::size_t>(shift) + 1U) << kSubBits) + static_cast<std::size_t>((v >> shift) & ((1U << kSubBits) - 1U));
+        return ((static_cast<std::size_t>(shift) + 1U) << kSubBits) +
+               static_cast<std::size_t>((v >> shift) & ((1U << kSubBits) - 1U));
     }
     // Smallest value that falls into `bucket`.
     static constexpr std::uint64_t lower_bound(std::size_t bucket) {
@@ -62,7 +63,16 @@ class Histogram {
 };
 
 // How far the last owner of what is now taken ran from the new one. Order and names are part of the files of a run.
-enum class Distance : std::uint8_t { self, same_core, same_llc, same_node, same_package, other_package, unknown, kCount };
+enum class Distance : std::uint8_t {
+    self,
+    same_core,
+    same_llc,
+    same_node,
+    same_package,
+    other_package,
+    unknown,
+    kCount
+};
 inline constexpr std::size_t kDistanceCount = static_cast<std::size_t>(Distance::kCount);
 inline constexpr std::array<std::string_view, kDistanceCount> kDistanceNames = {
     "self", "same_core", "same_llc", "same_node", "same_package", "other_package", "unknown"};

@@ -46,13 +46,14 @@ using RoleId = std::uint32_t;
 
 struct WorkloadInfo {
     std::string_view name;
-    std::string_view summary;                  // one sentence
-    std::string_view origin;                   // kernel path and release, or "microbenchmark"
-    std::span<const ParamInfo> params;         // role shares among them, see role_share_params
-    std::span<const std::string_view> roles;   // at least one
-    std::span<const std::size_t> share_param;  // share_param[r]: index of the parameter that holds role r's share (any positive weights)
-    std::span<const OpInfo> ops;               // index = number in ThreadStats::ops
-    std::span<const std::string_view> sites;   // index = number in ThreadStats::sites; for conformance tables
+    std::string_view summary;                 // one sentence
+    std::string_view origin;                  // kernel path and release, or "microbenchmark"
+    std::span<const ParamInfo> params;        // role shares among them, see role_share_params
+    std::span<const std::string_view> roles;  // at least one
+    std::span<const std::size_t>
+        share_param;  // share_param[r]: index of the parameter that holds role r's share (any positive weights)
+    std::span<const OpInfo> ops;              // index = number in ThreadStats::ops
+    std::span<const std::string_view> sites;  // index = number in ThreadStats::sites; for conformance tables
 };
 
 using ParamValues = std::vector<std::int64_t>;  // one value a ParamInfo, same order
@@ -90,7 +91,8 @@ struct Verdict {
     }
     void expect_equal(std::int64_t got, std::int64_t want, std::string_view what) {
         if (got != want) {
-            failures.emplace_back(std::string(what) + ": got " + std::to_string(got) + ", expected " + std::to_string(want));
+            failures.emplace_back(std::string(what) + ": got " + std::to_string(got) + ", expected " +
+                                  std::to_string(want));
         }
     }
     [[nodiscard]] bool passed() const { return failures.empty(); }
