@@ -65,6 +65,10 @@ struct LockInfo {
     bool convoys;    // FIFO spinning: with more threads than CPUs progress collapses, so the harness refuses it unasked
     bool control;    // a deliberately useless lock for the harness's own tests; never part of a comparison
     std::string_view origin;  // paper, or kernel file, function and release
+    // The bare atomics that one uncontended acquire and release need at least, with their widths in bits, as bench/floors.cpp names
+    // them ("cas32+st8"): the floor beside which the lock's cost is shown. Empty where the mode is not shared.
+    std::string_view floor_read = {};
+    std::string_view floor_write = {};
 };
 
 template <class L, class P>

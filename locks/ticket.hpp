@@ -47,6 +47,7 @@ class TicketLock {
         .convoys = true,
         .control = false,
         .origin = "Mellor-Crummey and Scott 1991; Linux 2.6.25-4.1 arch/x86/include/asm/spinlock.h",
+        .floor_write = "xadd32+st16",
     };
 
     TicketLock() : word_(0) {}

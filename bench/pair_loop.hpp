@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// The loop behind an uncontended cost: acquire, release, nothing else, on one thread.
+//
+// The floor's loops have exactly this shape, so that loop and gap cancel in the ratio.
+#pragma once
+
+#include <cstdint>
+
+#include "bench/cells.hpp"
+#include "locks/lock.hpp"
+#include "platform/native.hpp"
+
+namespace lockbench {
+
+// Runs `pair` `iterations` times. In the spaced form a calibrated gap follows each pair and ends with a fence-like dependency: the work
+// cannot start before the pair's last store was issued, nor the next pair before the work is done.
+template <class Pair>
+void repeat_pair(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns, Pair&& pair) {
+    if (spacing == Spacing::tight) {
+        for (std::uint64_t i = 0; i < iterations; ++i) {
+            pair();
+            native::keep_loop(i);
+        }
+        return;
+    }
+    for (std::uint64_t i = 0; i < iterations; ++i) {
+        pair();
+        Native::compute(gap_ns);
+    }
+}
+
+template <class L, Mode kMode>
+void pair_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
+    struct alignas(2 * kCacheLine) Padded {  // adjacent-line prefetch must not drag a neighbour in
+        L lock;
+    };
+    ThreadStats stats;
+    Ctx<Native> ctx(Native::self(), 1, 0, stats, nullptr);
+    Padded padded;
+    typename L::Token token(ctx);
+    repeat_pair(iterations, spacing, gap_ns, [&] {
+        if constexpr (kMode == Mode::write) {
+            padded.lock.lock(token);
+            padded.lock.unlock(token);
+        } else {
+            padded.lock.lock_shared(token);
+            padded.lock.unlock_shared(token);
+        }
+    });
+}
+
+}  // namespace lockbench

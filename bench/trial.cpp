@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include "bench/trial.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+namespace lockbench {
+namespace {
+
+constexpr int kSpinsBeforeYield = 10'000;
+
+template <class Condition>
+void spin_until(Condition condition) {
+    for (int spins = 0; !condition(); ++spins) {
+        if (spins < kSpinsBeforeYield) {
+            native::cpu_relax();
+        } else {
+            native::yield_cpu();
+        }
+    }
+}
+
+// Sleeps until `deadline` (CLOCK_MONOTONIC) in short naps, so that SIGINT ends a window early. False: interrupted.
+bool nap_until(std::uint64_t deadline, const std::atomic<bool>* interrupted) {
+    constexpr std::uint64_t kNap = 50'000'000;
+    for (;;) {
+        if (interrupted != nullptr && interrupted->load(std::memory_order_relaxed)) {
+            return false;
+        }
+        const std::uint64_t now = native::monotonic_ns();
+        if (now >= deadline) {
+            return true;
+        }
+        std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(deadline - now, kNap)));
+    }
+}
+
+double wall_clock_seconds() {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// Everything but the histograms and extremes: plain counts that grow.
+void subtract_counts(ThreadStats& stats, const ThreadStats& before) {
+    for (std::size_t site = 0; site < kMaxSites; ++site) {
+        for (std::size_t mode = 0; mode < kModeCount; ++mode) {
+            stats.sites[site][mode] -= before.sites[site][mode];
+        }
+        stats.try_failed[site] -= before.try_failed[site];
+    }
+    for (std::size_t i = 0; i < kDistanceCount; ++i) {
+        stats.handoff[i] -= before.handoff[i];
+    }
+    for (std::size_t i = 0; i < kMaxOps; ++i) {
+        stats.ops[i] -= before.ops[i];
+    }
+}
+
+}  // namespace
+
+void TrialGate::wait_phase(Phase phase) const {
+    spin_until([&] { return phase_.load(std::memory_order_acquire) >= phase; });
+}
+
+void TrialGate::meet(std::atomic<std::uint32_t>& stage) {
+    arrive(stage);
+    spin_until([&] { return stage.load(std::memory_order_acquire) >= threads_; });
+}
+
+bool TrialGate::wait_all(std::atomic<std::uint32_t>& stage, Nanoseconds limit) const {
+    const std::uint64_t deadline = native::monotonic_ns() + limit;
+    // Naps and not std::atomic::wait, which has no time limit; a late look costs nothing, as threads stamp their own times.
+    for (std::uint64_t nap = 20'000; stage.load(std::memory_order_acquire) < threads_;
+         nap = std::min<std::uint64_t>(nap * 2, 1'000'000)) {
+        if (native::monotonic_ns() >= deadline) {
+            return false;
+        }
+        std::this_thread::sleep_for(std::chrono::nanoseconds(nap));
+    }
+    return true;
+}
+
+void begin_measuring(ThreadResult& result, ThreadStats& stats, ThreadStats& before, ThreadCounters* counters) {
+    for (std::size_t mode = 0; mode < kModeCount; ++mode) {
+        ModeStats& waits = stats.modes[mode];
+        waits = ModeStats{};
+        waits.last_stamp = native::Stopwatch::stamp();
+    }
+    before = stats;
+    result.events = native::current_thread->events;
+    result.usage = thread_usage_now();
+    if (counters != nullptr) {
+        counters->start();
+    }
+}
+
+void end_measuring(ThreadResult& result, const ThreadStats& stats, const ThreadStats& before,
+                   ThreadCounters* counters) {
+    const std::uint64_t end_ticks = native::Stopwatch::stamp();
+    if (counters != nullptr) {
+        result.counters.values = counters->stop();
+        result.counters.reasons = counters->reasons();
+    }
+    result.usage = thread_usage_now() - result.usage;
+    result.cpu_at_end = native::current_cpu();
+    result.stats = stats;
+    subtract_counts(result.stats, before);
+    for (std::size_t i = 0; i < kEventCount; ++i) {
+        result.events[i] = native::current_thread->events[i] - result.events[i];
+    }
+    for (std::size_t mode = 0; mode < kModeCount; ++mode) {
+        // Warm-up counts too: a thread that was shut out for the whole window still uses the mode.
+        result.uses_mode[mode] = stats.acquisitions(static_cast<Mode>(mode)) != 0;
+        ModeStats& waits = result.stats.modes[mode];
+        const std::uint64_t last_gap = end_ticks - waits.last_stamp;
+        waits.gap_ticks_max = std::max(waits.gap_ticks_max, last_gap);
+        result.starvation_ns[mode] = result.uses_mode[mode] ? Native::ticks_to_ns(waits.gap_ticks_max) : 0;
+    }
+}
+
+bool drive(TrialGate& gate, const WindowRequest& request, WindowResult& result) {
+    const auto give_up = [&] {
+        gate.set_phase(TrialGate::kStop);
+        result.stuck = !gate.wait_all(gate.finished, request.stop_limit_ns);
+        result.interrupted = !result.stuck;
+        return false;
+    };
+    if (!gate.wait_all(gate.built, request.stop_limit_ns)) {
+        result.stuck = true;
+        return false;
+    }
+    gate.set_phase(TrialGate::kWarmUp);
+    if (!nap_until(native::monotonic_ns() + request.warmup_ns, request.interrupted)) {
+        return give_up();
+    }
+    result.started_at = wall_clock_seconds();
+    gate.set_phase(TrialGate::kMeasure);
+    // A thread deep in a step comes late to the barrier: the others wait for it, unmeasured.
+    if (!gate.wait_all(gate.started, request.stop_limit_ns)) {
+        result.stuck = true;
+        return false;
+    }
+    if (!nap_until(native::monotonic_ns() + request.window_ns, request.interrupted)) {
+        return give_up();
+    }
+    gate.set_phase(TrialGate::kStop);
+    result.stuck = !gate.wait_all(gate.finished, request.stop_limit_ns);
+    return !result.stuck;
+}
+
+std::vector<std::vector<std::uint8_t>> distance_rows(const WindowRequest& request) {
+    const std::uint32_t threads = request.threads();
+    const native::World& world = native::World::get();
+    // Index 0 is nobody, counted as self; the last is the main thread, which only built the state: its writes have no distance.
+    std::vector<std::vector<std::uint8_t>> rows(threads, std::vector<std::uint8_t>(threads + 2, 0));
+    for (ThreadId from = 0; from < threads; ++from) {
+        for (ThreadId to = 0; to < threads; ++to) {
+            const Distance distance =
+                from == to ? Distance::self : world.distance(request.cpus[from], request.cpus[to]);
+            // Two threads that share a CPU are on the same core, however near.
+            rows[from][to + 1] =
+                static_cast<std::uint8_t>(from != to && distance == Distance::self ? Distance::same_core : distance);
+        }
+        rows[from][threads + 1] = static_cast<std::uint8_t>(Distance::unknown);
+    }
+    return rows;
+}
+
+}  // namespace lockbench

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// One trial on the Native platform: place, build, warm up, start together, stop, collect, verify.
+//
+// Threads are pinned and verified before anything of theirs is allocated. They warm up, meet at a spin barrier, stamp their start, run
+// until the stop flag, stamp their stop. Counters run around the window only. The main thread sleeps meanwhile.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "bench/memory.hpp"
+#include "bench/placement.hpp"
+#include "bench/window.hpp"
+#include "platform/native.hpp"
+
+namespace lockbench {
+
+// Where the trial's threads and its main thread meet. Threads spin, then yield, as there may be more of them than CPUs.
+class TrialGate {
+  public:
+    enum Phase : int { kBuild, kWarmUp, kMeasure, kStop };
+
+    explicit TrialGate(std::uint32_t threads) : threads_(threads) {}
+
+    [[nodiscard]] Phase phase() const { return static_cast<Phase>(phase_.load(std::memory_order_relaxed)); }
+    void set_phase(Phase phase) { phase_.store(phase, std::memory_order_seq_cst); }
+    // A thread says that it came to the end of a stage.
+    void arrive(std::atomic<std::uint32_t>& stage) {
+        stage.fetch_add(1, std::memory_order_acq_rel);
+        stage.notify_all();
+    }
+    void wait_phase(Phase phase) const;                                         // by threads
+    void meet(std::atomic<std::uint32_t>& stage);                               // by threads: returns when all arrived
+    bool wait_all(std::atomic<std::uint32_t>& stage, Nanoseconds limit) const;  // by main: false when the limit passed
+
+    std::atomic<std::uint32_t> built{0};
+    alignas(kCacheLine) std::atomic<std::uint32_t> started{0};
+    alignas(kCacheLine) std::atomic<std::uint32_t> finished{0};
+
+  private:
+    alignas(kCacheLine) std::atomic<int> phase_{kBuild};
+    std::uint32_t threads_;
+};
+
+// Parts of a trial that do not depend on lock or workload.
+void begin_measuring(ThreadResult& result, ThreadStats& stats, ThreadStats& before, ThreadCounters* counters);
+void end_measuring(ThreadResult& result, const ThreadStats& stats, const ThreadStats& before, ThreadCounters* counters);
+// Runs warm-up and window from the main thread; false: interrupted or stuck, told in `result`.
+bool drive(TrialGate& gate, const WindowRequest& request, WindowResult& result);
+// Distances from each thread to each other, by the CPUs they are pinned to; row of `tid`: index 0 nobody, index t+1 thread t.
+std::vector<std::vector<std::uint8_t>> distance_rows(const WindowRequest& request);
+
+template <class W>
+void run_thread(W& workload, const WindowRequest& request, TrialGate& gate, ThreadId tid, RoleId role,
+                const std::vector<std::uint8_t>& distances, ThreadResult& result) {
+    result.cpu_asked = request.cpus[tid];
+    result.pinned = pin_measured_thread(request.cpus[tid]);
+    const native::ThreadScope scope(tid, request.cpus[tid]);
+    auto stats = std::make_unique<ThreadStats>();
+    auto before = std::make_unique<ThreadStats>();
+    std::unique_ptr<ThreadCounters> counters =
+        request.counters == nullptr ? nullptr : request.counters->make_thread_set();
+    if (counters != nullptr) {
+        counters->open();
+    }
+    Ctx<Native> ctx(tid, request.seed, request.sample_every, *stats, distances.data());
+    {
+        typename W::Thread thread(workload, ctx, role);
+        gate.arrive(gate.built);
+        gate.wait_phase(TrialGate::kWarmUp);
+        while (gate.phase() == TrialGate::kWarmUp) {
+            workload.step(thread);
+        }
+        if (gate.phase() == TrialGate::kMeasure) {
+            begin_measuring(result, *stats, *before, counters.get());
+            gate.meet(gate.started);
+            result.cpu_at_start = native::current_cpu();
+            result.start_ns = native::monotonic_ns();
+            while (gate.phase() == TrialGate::kMeasure) {
+                workload.step(thread);
+            }
+            result.end_ns = native::monotonic_ns();
+            end_measuring(result, *stats, *before, counters.get());
+        }
+        workload.finish(thread);
+    }
+    if (counters != nullptr) {
+        counters->close();
+    }
+    gate.arrive(gate.finished);
+}
+
+// Runs one window of workload W (a workload over Native and some lock). The caller's thread becomes thread number threads() of the
+// world: it builds the shared state and verifies it.
+template <class W>
+WindowResult run_window(const WindowRequest& request) {
+    WindowResult result;
+    const std::uint32_t threads = request.threads();
+    native::World& world = native::World::get();
+    std::vector<NodeId> nodes = request.qnode_nodes;
+    nodes.push_back(kAnyNode);
+    world.begin_trial(nodes, request.seed);
+    const native::ThreadScope main_scope(threads);
+
+    std::vector<std::int64_t> shares;
+    for (const std::size_t param : W::info().share_param) {
+        shares.push_back(request.params[param]);
+    }
+    const std::vector<RoleId> roles = assign_roles(threads, shares);
+    const auto distances = distance_rows(request);
+    auto workload = std::make_unique<W>(TrialSetup{request.params, threads, request.seed, request.homes});
+
+    TrialGate gate(threads);
+    result.threads.resize(threads);
+    std::vector<std::thread> team;
+    for (ThreadId tid = 0; tid < threads; ++tid) {
+        team.emplace_back(
+            [&, tid] { run_thread(*workload, request, gate, tid, roles[tid], distances[tid], result.threads[tid]); });
+    }
+    drive(gate, request, result);
+    if (result.stuck) {
+        // The threads still use all of this; the caller ends the process after it has recorded what happened.
+        for (std::thread& thread : team) {
+            thread.detach();
+        }
+        static_cast<void>(workload.release());
+        return result;
+    }
+    for (std::thread& thread : team) {
+        thread.join();
+    }
+    workload->for_each_home([&](HomeKind kind, void* base, std::size_t bytes) {
+        count_pages(kind == HomeKind::lock ? result.lock_pages : result.data_pages, base, bytes);
+    });
+    for (ThreadId tid = 0; tid < threads; ++tid) {
+        count_pages(result.qnode_pages, world.block_base(tid), native::World::block_bytes());
+    }
+    if (!result.interrupted) {
+        workload->verify(result.verdict);
+    }
+    return result;
+}
+
+}  // namespace lockbench
