@@ -24,7 +24,7 @@ struct WindowRequest {
     Nanoseconds window_ns = 100'000'000;
     Nanoseconds warmup_ns = 20'000'000;
     Nanoseconds stop_limit_ns = 20'000'000'000;  // a thread that does not come back by then is stuck
-    std::uint32_t sample_every = 32;             // 0: the untimed pass
+    std::uint32_t sample_every = 128;            // 0: the untimed pass
     std::uint64_t seed = 1;
     CounterProvider* counters = nullptr;             // may be null: getrusage only
     const std::atomic<bool>* interrupted = nullptr;  // set by SIGINT: the window ends early and is not recorded

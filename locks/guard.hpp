@@ -51,10 +51,10 @@ void take(L& lock, typename L::Token& token) {
 // Kept out of line: it runs once in sample_every acquisitions.
 template <Platform P, Mode kMode, class L>
 [[gnu::noinline]] void take_timed(Ctx<P>& ctx, L& lock, typename L::Token& token) {
-    const typename P::Stopwatch watch;
+    const std::uint64_t begin = P::Stopwatch::stamp();
     take<P, kMode>(lock, token);
-    const std::uint64_t waited = watch.ticks();
     const std::uint64_t now = P::Stopwatch::stamp();
+    const std::uint64_t waited = now - begin;
     ModeStats& mode = ctx.stats.modes[static_cast<std::size_t>(kMode)];
     mode.wait_ticks.add(waited);
     mode.wait_ticks_max = waited > mode.wait_ticks_max ? waited : mode.wait_ticks_max;
