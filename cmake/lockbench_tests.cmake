@@ -8,6 +8,8 @@ if(support_sources)
     target_link_libraries(lockbench_test_support PUBLIC lockbench_workloads GTest::gtest)
 endif()
 
+set(LOCKBENCH_TEST_TIMEOUT 600 CACHE STRING "Seconds that one test executable may take; soaks need more")
+
 function(lockbench_add_test source)
     get_filename_component(name ${source} NAME_WE)
     get_filename_component(folder ${source} DIRECTORY)
@@ -31,7 +33,7 @@ function(lockbench_add_test source)
     elseif(short MATCHES "_coop$")
         list(APPEND labels coop)
     endif()
-    set_tests_properties(${folder}/${short} PROPERTIES LABELS "${labels}" TIMEOUT 600)
+    set_tests_properties(${folder}/${short} PROPERTIES LABELS "${labels}" TIMEOUT ${LOCKBENCH_TEST_TIMEOUT})
     if("native" IN_LIST labels)
         # Native tests use every CPU: two at once would convoy and say nothing.
         set_tests_properties(${folder}/${short} PROPERTIES RUN_SERIAL ON)
