@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""Turns what the test tools say into one kind of count: cases that passed, failed (by name) and were skipped (why)."""
+import dataclasses
+import pathlib
+import re
+import xml.etree.ElementTree
+
+
+@dataclasses.dataclass
+class Counts:
+    passed: int = 0
+    failed: list = dataclasses.field(default_factory=list)  # one line a failure
+    skipped: list = dataclasses.field(default_factory=list)  # one line a skip, with its reason
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def line(self):
+        return f"{self.passed} passed, {len(self.failed)} failed, {len(self.skipped)} skipped"
+
+    @staticmethod
+    def of(name, holds, why=""):
+        """A single check."""
+        return Counts(passed=1) if holds else Counts(failed=[f"{name}: {why}" if why else name])
+
+
+def from_gtest(path, name):
+    """The cases of one GoogleTest report."""
+    counts = Counts()
+    for case in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
+        title = f"{name}: {case.get('classname')}.{case.get('name')}"
+        skip = case.find("skipped")
+        if case.find("failure") is not None:
+            counts.failed.append(title)
+        elif case.get("status") != "run" or case.get("result") == "skipped":
+            reason = "" if skip is None else (skip.get("message") or skip.text or "")
+            # GoogleTest writes "file:line", then the reason on its own line.
+            reason = " ".join(line for line in reason.split("\n") if not re.fullmatch(r"\S+:\d+", line)).strip()
+            counts.skipped.append(f"{title}: {reason or 'disabled'}")
+        else:
+            counts.passed += 1
+    return counts
+
+
+def from_ctest(junit, gtest_folder):
+    """All cases of a ctest run: those of the executable's own report where it left one, else the executable as one."""
+    counts = Counts()
+    for entry in xml.etree.ElementTree.parse(junit).getroot().iter("testcase"):
+        name, status = entry.get("name"), entry.get("status")
+        # tests/locks/x_test.cpp is the entry locks/x and the executable locks_x_test.
+        report = pathlib.Path(gtest_folder) / (name.replace("/", "_") + "_test.xml")
+        inner = Counts()
+        if report.exists():
+            try:
+                inner = from_gtest(report, name)
+            except xml.etree.ElementTree.ParseError:
+                inner = Counts()
+        if status == "fail" and not inner.failed:
+            # A crash, a timeout, or a sanitizer that spoke at exit.
+            why = entry.find("failure")
+            inner.failed.append(f"{name}: {'' if why is None else why.get('message', '')}".rstrip(": "))
+        elif status not in ("run", "fail"):
+            inner.skipped.append(f"{name}: {status}")
+        elif status == "run" and not inner.passed and not inner.skipped:
+            inner.passed = 1
+        counts.add(inner)
+    return counts
+
+
+def from_unittest(output, name, status):
+    """The cases of one `python -m unittest -v` run."""
+    counts = Counts()
+    ran = re.search(r"^Ran (\d+) tests? in", output, re.M)
+    failed = re.findall(r"^(?:FAIL|ERROR): (\S+)", output, re.M)
+    counts.failed = [f"{name}: {test}" for test in dict.fromkeys(failed)]
+    current = ""
+    for line in output.split("\n"):
+        # "test_x (module.T.test_x) ... skipped 'why'", over two lines where the test has a description.
+        started = re.match(r"(\S+) \(\S+\)", line)
+        current = started.group(1) if started else current
+        skip = re.search(r"(?:^|\.\.\. )skipped ['\"](.*)['\"]$", line)
+        if skip:
+            counts.skipped.append(f"{name}: {current}: {skip.group(1)}")
+    summary = re.search(r"^(?:OK|FAILED) \((.*)\)$", output, re.M)
+    skips = re.search(r"\bskipped=(\d+)", summary.group(1)) if summary else None
+    while skips and len(counts.skipped) < int(skips.group(1)):
+        counts.skipped.append(f"{name}: a whole class or module")
+    total = int(ran.group(1)) if ran else 0
+    counts.passed = max(0, total - len(counts.failed) - len(counts.skipped))
+    if status != 0 and not counts.failed:
+        counts.failed.append(f"{name}: ended with status {status}")
+    elif total == 0 and not counts.failed:
+        counts.failed.append(f"{name}: no test ran")
+    return counts

@@ -1,0 +1,261 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Runs the stages of tests/run.sh one after the other, keeps going after a failure, and totals what they counted."""
+import dataclasses
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import lint
+from counts import Counts, from_ctest, from_unittest
+
+HEARTBEAT_S = 20  # how often a silent stage says where it is
+# Without and with --long: one Python file, one ctest entry.
+PYTHON_TEST_LIMIT_S = {False: 1800, True: 6 * 3600}
+ENTRY_LIMIT_S = {False: 600, True: 6 * 3600}
+BYTES_PER_COMPILER = 2 * 1024 ** 3  # a translation unit that instantiates every lock, under a sanitizer
+
+
+def wrong_usage(text):
+    print(f"tests/run.sh: {text}", file=sys.stderr)
+    sys.exit(2)
+
+
+@dataclasses.dataclass
+class Options:
+    fast: bool
+    long: bool
+    ctest: list
+
+    @staticmethod
+    def parse(arguments):
+        ctest = [argument for argument in arguments if argument not in ("--fast", "--long")]
+        options = Options("--fast" in arguments, "--long" in arguments, ctest)
+        if options.fast and options.long:
+            wrong_usage("--fast and --long exclude each other")
+        if ctest and not ctest[0].startswith("-"):
+            wrong_usage(f"'{ctest[0]}' is no flag; a selection is given as ctest takes it, for example -R rmap")
+        return options
+
+
+def default_jobs():
+    """As many compilers as CPUs, but no more than memory holds."""
+    if os.environ.get("LOCKBENCH_JOBS"):
+        if not re.fullmatch(r"[1-9]\d{0,3}", os.environ["LOCKBENCH_JOBS"]):
+            wrong_usage(f"LOCKBENCH_JOBS={os.environ['LOCKBENCH_JOBS']}: a number from 1 to 9999 is wanted")
+        return int(os.environ["LOCKBENCH_JOBS"])
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(len(os.sched_getaffinity(0)), memory // BYTES_PER_COMPILER))
+
+
+def end_session(process, number):
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        pass  # it ended by itself in between
+
+
+class Runner:
+    """What the stages share: the root, the clock, the logs."""
+
+    def __init__(self, root, options):
+        self.root = root
+        self.options = options
+        self.jobs = default_jobs()
+        self.started = time.monotonic()
+        self.reports = root / "build" / "tests"
+        self.last_progress = 0.0
+        shutil.rmtree(self.reports, ignore_errors=True)
+        self.reports.mkdir(parents=True)
+        self.environment = dict(os.environ, LOCKBENCH_BUILD_DIR=str(root / "build" / "release"))
+
+    def say(self, text, progress=False):
+        """Prints a line with the time since the start, m:ss; progress lines only now and then."""
+        now = time.monotonic()
+        if progress and now - self.last_progress < HEARTBEAT_S:
+            return
+        self.last_progress = now
+        minutes, seconds = divmod(int(now - self.started), 60)
+        print(f"[{minutes:3}:{seconds:02}] {text}", flush=True)
+
+    def call(self, name, command, environment=None, limit_s=None):
+        """Runs a command with its output in a log; returns (status, output). Shows the end of the log if it fails."""
+        log = self.reports / f"{name.replace('/', '_').replace(' ', '_')}.log"
+        lines = []
+        with open(log, "w", encoding="utf-8") as file:
+            process = subprocess.Popen([str(part) for part in command], cwd=self.root, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, text=True, errors="replace",
+                                       env={**self.environment, **(environment or {})}, start_new_session=True)
+            # A hung test may leave children: the whole session goes.
+            guard = threading.Timer(limit_s, end_session, (process, signal.SIGKILL)) if limit_s else None
+            if guard:
+                guard.start()
+            try:
+                for line in process.stdout:
+                    file.write(line)
+                    lines.append(line)
+                    self.say(f"{name}: {line.strip()[:100]}", progress=True)
+                status = process.wait()
+            except BaseException:
+                end_session(process, signal.SIGTERM)
+                process.wait()
+                raise
+            finally:
+                process.stdout.close()
+                if guard:
+                    guard.cancel()
+        if status != 0:
+            self.say(f"{name}: failed with status {status}; the end of {log.relative_to(self.root)}:")
+            print("".join(lines[-40:]).rstrip(), flush=True)
+        return status, "".join(lines)
+
+    def soak(self):
+        """What tells the tests to take their time. Only without sanitizers, which would make days of it."""
+        return {"LOCKBENCH_LONG": "1"} if self.options.long else {}
+
+    def build(self, preset, targets=()):
+        """Configures and builds; the build is one check."""
+        limit = ENTRY_LIMIT_S[self.options.long]
+        status, _ = self.call(f"{preset} configure", ["cmake", "--preset", preset, f"-DLOCKBENCH_TEST_TIMEOUT={limit}"])
+        if status == 0:
+            command = ["cmake", "--build", f"build/{preset}", "--parallel", self.jobs]
+            names = targets() if callable(targets) else targets
+            status, _ = self.call(f"{preset} build", command + (["--target", *names] if names else []))
+        return Counts.of(f"build of {preset}", status == 0)
+
+    def ctest_targets(self, preset):
+        """The executables behind the ctest entries that a preset selects."""
+        listed = subprocess.run(["ctest", "--preset", preset, "--show-only=json-v1"], cwd=self.root, text=True,
+                                capture_output=True, check=True)
+        return [os.path.basename(test["command"][0]) for test in json.loads(listed.stdout)["tests"]]
+
+    def ctest(self, preset, wrapper=()):
+        junit, cases = self.reports / f"{preset}.xml", self.reports / f"{preset}-cases"
+        command = [*wrapper, "ctest", "--preset", preset, "--output-junit", junit, "--no-tests=error",
+                   "--parallel", self.jobs, *self.options.ctest]
+        more = self.soak() if preset == "release" else {}
+        status, _ = self.call(f"{preset} tests", command, {"GTEST_OUTPUT": f"xml:{cases}/", **more})
+        counts = from_ctest(junit, cases) if junit.exists() else Counts()
+        if status != 0 and not counts.failed:
+            counts.failed.append(f"ctest of {preset} ended with status {status}")
+        return counts
+
+    def preset(self, preset, only_selected=False, wrapper=()):
+        counts = self.build(preset, (lambda: self.ctest_targets(preset)) if only_selected else ())
+        if not counts.failed:
+            counts.add(self.ctest(preset, wrapper))
+        return counts
+
+    # The stages.
+
+    def style(self):
+        return lint.quick_checks(self.root, self.say)
+
+    def release(self):
+        return self.preset("release")
+
+    def python(self):
+        counts = Counts()
+        for path in sorted(self.root.glob("tests/**/*_test.py")):
+            name = str(path.relative_to(self.root))
+            command = [sys.executable, "-m", "unittest", "-v", name]
+            status, output = self.call(name, command, self.soak(), PYTHON_TEST_LIMIT_S[self.options.long])
+            counts.add(from_unittest(output, name, status))
+        return counts
+
+    def clang_tidy(self):
+        return lint.clang_tidy(self.root, self.root / "build" / "release", self.jobs, self.say)
+
+    def asan_ubsan(self):
+        return self.preset("asan-ubsan")
+
+    def tsan(self):
+        return self.preset("tsan", only_selected=True, wrapper=fixed_addresses())
+
+
+def fixed_addresses():
+    """GCC 12's TSan refuses some randomised address spaces; where the machine allows, it runs in a fixed one."""
+    command = ("setarch", platform.machine(), "--addr-no-randomize")
+    try:
+        probe = subprocess.run([*command, "true"], capture_output=True, check=False)
+    except FileNotFoundError:
+        return ()
+    return command if probe.returncode == 0 else ()
+
+
+def plan(runner):
+    """The stages to run as (name, function), and the names of those left out with the reason."""
+    stages = [("style", runner.style), ("release", runner.release), ("python", runner.python),
+              ("clang-tidy", runner.clang_tidy), ("asan-ubsan", runner.asan_ubsan), ("tsan", runner.tsan)]
+    if runner.options.ctest:
+        chosen, why = {"release"}, "a selection was given"
+    elif runner.options.fast:
+        chosen, why = {"style", "release", "python"}, "--fast"
+    else:
+        chosen, why = {name for name, _ in stages}, ""
+    left_out = [name for name, _ in stages if name not in chosen]
+    notice = f"not run: {', '.join(left_out)} ({why})" if left_out else ""
+    return [stage for stage in stages if stage[0] in chosen], notice
+
+
+def record(root, lines, total):
+    """Keeps the result of a long run: which commit, which machine, what happened."""
+    def git(*arguments):
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+    now = datetime.datetime.now(datetime.timezone.utc)
+    dirty = "" if git("status", "--porcelain", "--untracked-files=no") in ("", "unknown") else "-dirty"
+    head = [f"tests/run.sh --long, {now:%Y-%m-%d %H:%M} UTC", f"commit {git('rev-parse', 'HEAD')}{dirty}",
+            f"machine {platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}"]
+    path = root / "results" / f"long-{now:%Y-%m-%d}.txt"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([*head, *lines, total.line()]) + "\n", encoding="utf-8")
+    return path
+
+
+def main(arguments, root=pathlib.Path(__file__).resolve().parent.parent):
+    runner = Runner(root, Options.parse(arguments))
+    stages, left_out = plan(runner)
+    total, lines, interrupted = Counts(), [], False
+    for number, (name, stage) in enumerate(stages, 1):
+        runner.say(f"== {name} (stage {number} of {len(stages)})")
+        began = time.monotonic()
+        try:
+            counts = stage()
+        except KeyboardInterrupt:
+            interrupted = True
+            runner.say(f"{name}: interrupted; what ran before it stands below")
+            break
+        except Exception as error:  # pylint: disable=broad-except
+            # The other stages still say something.
+            counts = Counts(failed=[f"{name}: {type(error).__name__}: {error}"])
+        total.add(counts)
+        lines.append(f"{name}: {counts.line()}, {time.monotonic() - began:.0f} s")
+        runner.say(lines[-1])
+    print()
+    for line in total.skipped:
+        print(f"skipped: {line}")
+    for line in total.failed:
+        print(f"FAILED: {line}")
+    if left_out:
+        print(left_out)
+    if runner.options.long and not interrupted:
+        print(f"recorded in {record(root, lines, total).relative_to(root)}")
+    print(total.line())
+    if interrupted:
+        return 130
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

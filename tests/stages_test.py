@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: MIT
+"""tests/run.sh's driver: what it counts, what it leaves out, and that no failure is lost before the last line."""
+import contextlib
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import counts  # noqa: E402
+import lint  # noqa: E402
+import stages  # noqa: E402
+import tidy  # noqa: E402
+import tidy_cpp  # noqa: E402
+
+STYLE = len(tidy.TEXT_RULES) + len(tidy_cpp.RULES) + 3  # checks of the style stage: our rules and three tools
+
+GTEST = """<?xml version="1.0"?><testsuites><testsuite name="S">
+<testcase name="good" status="run" result="completed" classname="S"/>
+<testcase name="bad" status="run" result="completed" classname="S"><failure message="x"/></testcase>
+<testcase name="needs_two" status="run" result="skipped" classname="S"><skipped message="a.cpp:7&#x0A;one node only"/>
+</testcase><testcase name="DISABLED_x" status="notrun" result="suppressed" classname="S"/></testsuite></testsuites>"""
+ALL_GOOD = GTEST.replace("<failure message=\"x\"/>", "")
+TOOL = """#!/bin/sh
+# Stands in for cmake, ctest and the lint tools: says how it was called, then does what the test wants.
+printf '%s %s LONG=%s\\n' "$(basename "$0")" "$*" "${LOCKBENCH_LONG:-0}" >>calls
+BEHAVIOUR
+"""
+
+
+def junit(status="run", name="locks/x"):
+    failure = '<failure message="Timeout"/>' if status == "fail" else ""
+    return f'<testsuite><testcase name="{name}" status="{status}">{failure}</testcase></testsuite>'
+
+
+class CountsTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(folder.name)
+
+    def ctest(self, summary, case=None):
+        (self.root / "j.xml").write_text(summary)
+        if case is not None:
+            (self.root / "locks_x_test.xml").write_text(case)
+        return counts.from_ctest(self.root / "j.xml", self.root)
+
+    def test_cases_of_an_executable_are_counted_one_by_one(self):
+        found = self.ctest(junit("fail"), GTEST)
+        self.assertEqual(found.line(), "1 passed, 1 failed, 2 skipped")
+        self.assertEqual(found.failed, ["locks/x: S.bad"])
+        self.assertEqual(found.skipped, ["locks/x: S.needs_two: one node only", "locks/x: S.DISABLED_x: disabled"])
+
+    def test_a_crash_after_good_cases_is_a_failure(self):
+        self.assertEqual(self.ctest(junit("fail"), ALL_GOOD).failed, ["locks/x: Timeout"])
+
+    def test_an_executable_without_a_readable_report_counts_as_one(self):
+        self.assertEqual(self.ctest(junit("run")).line(), "1 passed, 0 failed, 0 skipped")
+        self.assertEqual(self.ctest(junit("fail")).line(), "0 passed, 1 failed, 0 skipped")
+        self.assertEqual(self.ctest(junit("fail"), "<testsuites").line(), "0 passed, 1 failed, 0 skipped")
+        self.assertEqual(self.ctest(junit("disabled")).line(), "0 passed, 0 failed, 1 skipped")
+
+    def unittest_of(self, body):
+        (self.root / "sample_test.py").write_text("import unittest\n" + textwrap.dedent(body))
+        done = subprocess.run([sys.executable, "-m", "unittest", "-v", "sample_test.py"], cwd=self.root, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        return counts.from_unittest(done.stdout, "sample_test.py", done.returncode)
+
+    def test_python_cases_are_counted_one_by_one(self):
+        found = self.unittest_of('''
+            class T(unittest.TestCase):
+                def test_a(self): pass
+                def test_b(self):
+                    """with a doc line"""
+                    self.skipTest("no PMU")
+                def test_c(self): self.fail()
+                def test_d(self): raise ValueError
+            @unittest.skip("all of it")
+            class U(unittest.TestCase):
+                def test_e(self): pass''')
+        self.assertEqual(found.line(), "1 passed, 2 failed, 2 skipped")
+        self.assertIn("sample_test.py: test_c", found.failed)
+        self.assertIn("sample_test.py: test_b: no PMU", found.skipped)
+
+    def test_python_files_that_say_nothing_fail(self):
+        self.assertEqual(self.unittest_of("").failed, ["sample_test.py: no test ran"])
+        self.assertEqual(len(self.unittest_of("import nothing_of_that_name").failed), 1)
+        self.assertEqual(self.unittest_of("import os; os._exit(7)").failed, ["sample_test.py: ended with status 7"])
+
+
+class LintTest(unittest.TestCase):
+    def test_each_source_is_tidied_once_and_clean_ones_are_remembered(self):
+        with tempfile.TemporaryDirectory() as folder, Stubs(pathlib.Path(folder)) as stubs:
+            root = pathlib.Path(os.path.realpath(folder))
+            (root / ".clang-tidy").write_text("Checks: '*'\n")
+            for name, text in (("a.cpp", '#include "a.hpp"\n'), ("a.hpp", "int a;\n"), ("b.cpp", "int b;\n")):
+                (root / name).write_text(text)
+            entries = [{"directory": folder, "file": str(root / name), "command": f"g++ -DSLICE={slice_} {name}"}
+                       for name in ("a.cpp", "b.cpp") for slice_ in (0, 1)]
+            (root / "compile_commands.json").write_text(json.dumps(entries))
+            stubs.tool("clang-tidy", 'case "$*" in *b.cpp) exit 1;; esac')
+
+            def tidied():
+                stubs.forget()
+                found = lint.clang_tidy(root, root, 1, lambda *_, **__: None)
+                self.assertEqual(found.failed, ["clang-tidy b.cpp"])
+                return [call.split()[-2] for call in stubs.calls() if "--version" not in call]
+
+            self.assertEqual(tidied(), ["a.cpp", "b.cpp"])
+            self.assertEqual(tidied(), ["b.cpp"])
+            (root / "a.hpp").write_text("int changed;\n")
+            self.assertEqual(tidied(), ["a.cpp", "b.cpp"])
+            (root / ".clang-tidy").write_text("Checks: '-*'\n")
+            self.assertEqual(tidied(), ["a.cpp", "b.cpp"])
+
+    def test_a_tool_that_is_absent_is_a_failure(self):
+        found = lint.one_tool("x", ["no-such-tool-anywhere"], HERE, print)
+        self.assertEqual(found.failed, ["x: no-such-tool-anywhere is not installed"])
+
+
+class Stubs:
+    """A folder of stand-ins at the head of the PATH, and the calls they saw."""
+
+    def __init__(self, root):
+        self.root, self.bin = root, root / "build" / "bin"
+
+    def __enter__(self):
+        self.bin.mkdir(parents=True)
+        self.path = os.environ["PATH"]
+        os.environ["PATH"] = f"{self.bin}:{self.path}"
+        return self
+
+    def __exit__(self, *_):
+        os.environ["PATH"] = self.path
+
+    def tool(self, name, behaviour="exit 0"):
+        (self.bin / name).write_text(TOOL.replace("BEHAVIOUR", behaviour))
+        (self.bin / name).chmod(0o755)
+
+    def forget(self):
+        (self.root / "calls").unlink(missing_ok=True)
+
+    def calls(self):
+        calls = self.root / "calls"
+        return calls.read_text().splitlines() if calls.exists() else []
+
+
+class StagesTest(unittest.TestCase):
+    """The whole driver over a small project, with stand-ins for the compilers."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = pathlib.Path(os.path.realpath(folder.name))
+        self.stubs = self.enterContext(Stubs(self.root))
+        for name in ("clang-format", "shellcheck", "clang-tidy"):
+            self.stubs.tool(name)
+        self.stubs.tool("setarch", 'shift 2; exec "$@"')
+        self.stubs.tool("cmake", self.cmake())
+        self.stubs.tool("ctest", self.ctest())
+        (self.root / "tests").mkdir()
+        self.write("tests/sample_test.py", "import os\nimport unittest\n\n\nclass T(unittest.TestCase):\n"
+                   "    def test_a(self):\n        open('calls', 'a').write('python LONG='"
+                   " + os.environ.get('LOCKBENCH_LONG', '0') + '\\n')\n")
+        self.write(".clang-tidy", "Checks: '*'\n")
+        self.write("CMakeLists.txt", "# SPDX-License-Identifier: MIT\n")
+
+    def write(self, path, text):
+        if path.endswith(".py"):
+            text = "# SPDX-License-Identifier: MIT\n" + text
+        (self.root / path).write_text(text)
+
+    def cmake(self, extra=""):
+        database = json.dumps([{"directory": str(self.root), "file": "main.cpp", "command": "g++ main.cpp"}])
+        return f"""{extra}
+mkdir -p build/release; echo '{database}' >build/release/compile_commands.json; : >main.cpp
+printf '// SPDX-License-Identifier: MIT\\n' >main.cpp"""
+
+    @staticmethod
+    def ctest(status="run", case=ALL_GOOD, extra=""):
+        return f"""{extra}
+case "$*" in *show-only*) echo '{{"tests": [{{"command": ["bin/locks_x_native_test"]}}]}}'; exit 0;; esac
+while [ "$1" != --output-junit ]; do shift; done
+cat >"$2" <<'EOT'
+{junit(status)}
+EOT
+folder=${{GTEST_OUTPUT#xml:}}
+mkdir -p "$folder"
+cat >"$folder/locks_x_test.xml" <<'EOT'
+{case}
+EOT
+[ {status} = run ]"""
+
+    def go(self, *arguments):
+        """Returns (exit status, lines printed)."""
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            try:
+                status = stages.main(list(arguments), self.root)
+            except SystemExit as leaving:
+                status = leaving.code
+        return status, shown.getvalue().splitlines()
+
+    def total_of(self, lines, name):
+        return next(line.split(": ", 1)[1] for line in lines if f"] {name}: " in line and " passed, " in line)
+
+    def test_all_stages_are_totalled(self):
+        status, lines = self.go()
+        self.assertEqual(status, 0, lines)
+        each = {name: self.total_of(lines, name) for name in
+                ("style", "release", "python", "clang-tidy", "asan-ubsan", "tsan")}
+        self.assertRegex(each["style"], f"^{STYLE} passed, 0 failed, 0 skipped")
+        self.assertRegex(each["release"], "^3 passed, 0 failed, 2 skipped")
+        self.assertRegex(each["python"], "^1 passed, 0 failed, 0 skipped")
+        self.assertRegex(each["clang-tidy"], "^1 passed, 0 failed, 0 skipped")
+        self.assertRegex(each["asan-ubsan"], "^3 passed, 0 failed, 2 skipped")
+        self.assertRegex(each["tsan"], "^3 passed, 0 failed, 2 skipped")
+        self.assertEqual(lines[-1], f"{STYLE + 11} passed, 0 failed, 6 skipped")
+        calls = "\n".join(self.stubs.calls())
+        self.assertIn("cmake --build build/tsan --parallel", calls)
+        self.assertIn("--target locks_x_native_test", calls)
+        self.assertNotIn("LONG=1", calls)
+
+    def test_a_failing_stage_does_not_stop_the_others(self):
+        self.stubs.tool("ctest", self.ctest("fail", GTEST))
+        self.stubs.tool("shellcheck", "echo bad; exit 1")
+        self.write("tests/sample_test.py", "import unittest\n\n\nclass T(unittest.TestCase):\n"
+                   "    def test_a(self):\n        self.fail()\n")
+        status, lines = self.go()
+        self.assertEqual(status, 1)
+        self.assertEqual(lines[-1], f"{STYLE + 6} passed, 5 failed, 6 skipped")
+        for failure in ("shellcheck: status 1, see above", "locks/x: S.bad", "tests/sample_test.py: test_a"):
+            self.assertIn(f"FAILED: {failure}", lines)
+        self.assertIn("skipped: locks/x: S.needs_two: one node only", lines)
+
+    def test_a_build_that_fails_is_a_failure_and_nothing_of_it_is_tested(self):
+        self.stubs.tool("cmake", self.cmake('case "$*" in *asan*) echo no compiler; exit 1;; esac'))
+        status, lines = self.go()
+        self.assertEqual(status, 1)
+        self.assertIn("FAILED: build of asan-ubsan", lines)
+        self.assertFalse([call for call in self.stubs.calls() if call.startswith("ctest") and "asan" in call])
+
+    def test_a_ctest_that_runs_nothing_is_a_failure(self):
+        self.stubs.tool("ctest", "exit 8")
+        status, lines = self.go("-R", "nothing")
+        self.assertEqual((status, lines[-1]), (1, "1 passed, 1 failed, 0 skipped"))
+        self.assertIn("FAILED: ctest of release ended with status 8", lines)
+        self.assertIn("--no-tests=error", "\n".join(self.stubs.calls()))
+
+    def test_a_stage_that_breaks_is_a_failure(self):
+        self.stubs.tool("cmake", "exit 0")  # leaves no compile database
+        status, lines = self.go()
+        self.assertEqual(status, 1)
+        self.assertTrue([line for line in lines if line.startswith("FAILED: clang-tidy: FileNotFoundError")], lines)
+        self.assertTrue([line for line in lines if "] tsan: " in line])
+
+    def test_fast_leaves_out_the_slow_stages_and_says_so(self):
+        status, lines = self.go("--fast")
+        self.assertEqual((status, lines[-1]), (0, f"{STYLE + 4} passed, 0 failed, 2 skipped"))
+        self.assertEqual(lines[-2], "not run: clang-tidy, asan-ubsan, tsan (--fast)")
+
+    def test_a_selection_is_handed_to_ctest(self):
+        status, lines = self.go("-R", "rmap", "--repeat", "until-fail:3")
+        self.assertEqual((status, lines[-1]), (0, "3 passed, 0 failed, 2 skipped"))
+        self.assertIn("-R rmap --repeat until-fail:3", "\n".join(self.stubs.calls()))
+
+    def test_long_asks_for_soaks_and_keeps_its_result(self):
+        status, lines = self.go("--long")
+        self.assertEqual(status, 0)
+        calls = self.stubs.calls()
+        self.assertTrue([call for call in calls if call.startswith("ctest --preset release") and "LONG=1" in call])
+        self.assertIn("python LONG=1", calls)
+        self.assertFalse([call for call in calls if "--preset tsan" in call and "LONG=1" in call])
+        self.assertIn("-DLOCKBENCH_TEST_TIMEOUT=21600", "\n".join(calls))
+        kept = next((self.root / "results").glob("long-*.txt")).read_text()
+        self.assertIn("commit unknown", kept)
+        self.assertIn("release: 3 passed", kept)
+        self.assertTrue(kept.endswith(f"{STYLE + 11} passed, 0 failed, 6 skipped\n"), kept)
+
+    def test_wrong_usage(self):
+        for arguments in (["--fast", "--long"], ["rmap"]):
+            with contextlib.redirect_stderr(io.StringIO()):
+                self.assertEqual(self.go(*arguments)[0], 2)
+        os.environ["LOCKBENCH_JOBS"] = "0"
+        self.addCleanup(os.environ.pop, "LOCKBENCH_JOBS")
+        with contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(self.go("--fast")[0], 2)
+
+    def test_a_hung_python_file_is_ended_with_its_children(self):
+        self.write("tests/sample_test.py", "import subprocess\n\nsubprocess.run(['sleep', '1000'])\n")
+        limits, stages.PYTHON_TEST_LIMIT_S = stages.PYTHON_TEST_LIMIT_S, {False: 1}
+        self.addCleanup(setattr, stages, "PYTHON_TEST_LIMIT_S", limits)
+        status, lines = self.go("--fast")
+        self.assertEqual(status, 1)
+        self.assertIn("FAILED: tests/sample_test.py: ended with status -9", lines)
+
+    def test_an_interrupt_ends_the_children_and_keeps_what_was_counted(self):
+        self.stubs.tool("cmake", "exec sleep 1000")
+        code = f"import sys, pathlib; sys.path.insert(0, {str(HERE)!r}); import stages\n" \
+               f"sys.exit(stages.main([], pathlib.Path({str(self.root)!r})))"
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        for line in process.stdout:
+            if "== release" in line:
+                break
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        shown, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.assertEqual(shown.splitlines()[-1], f"{STYLE} passed, 0 failed, 0 skipped")
+
+
+if __name__ == "__main__":
+    unittest.main()
