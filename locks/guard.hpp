@@ -54,10 +54,10 @@ template <Platform P, Mode kMode, class L>
     const std::uint64_t begin = P::Stopwatch::stamp();
     take<P, kMode>(lock, token);
     const std::uint64_t now = P::Stopwatch::stamp();
-    const std::uint64_t waited = now - begin;
+    const std::uint64_t waited_ns = P::ticks_to_ns(now - begin);
     ModeStats& mode = ctx.stats.modes[static_cast<std::size_t>(kMode)];
-    mode.wait_ticks.add(waited);
-    mode.wait_ticks_max = waited > mode.wait_ticks_max ? waited : mode.wait_ticks_max;
+    mode.wait_ns.add(waited_ns);
+    mode.wait_ns_max = waited_ns > mode.wait_ns_max ? waited_ns : mode.wait_ns_max;
     if (mode.last_stamp != 0 && now - mode.last_stamp > mode.gap_ticks_max) {
         mode.gap_ticks_max = now - mode.last_stamp;
     }

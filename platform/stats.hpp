@@ -80,12 +80,12 @@ inline constexpr std::array<std::string_view, kDistanceCount> kDistanceNames = {
 inline constexpr std::size_t kMaxSites = 32;  // call sites that take the measured lock
 inline constexpr std::size_t kMaxOps = 24;    // kinds of workload operation
 
-// Waits of one thread in one mode, in ticks of the platform's Stopwatch.
+// Sampled waits of one thread in one mode.
 struct ModeStats {
-    Histogram wait_ticks;
-    std::uint64_t wait_ticks_max = 0;
+    Histogram wait_ns;
+    std::uint64_t wait_ns_max = 0;
     // Longest stretch between two clock stamps of the thread in this mode. A stretch spans at most sample_every acquisitions, so this is
-    // an upper bound of the longest wait, including waits that were not sampled.
+    // an upper bound of the longest wait, including waits that were not sampled. In ticks of the platform's Stopwatch, as is last_stamp.
     std::uint64_t gap_ticks_max = 0;
     std::uint64_t last_stamp = 0;
 };

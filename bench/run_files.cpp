@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "bench/run_files.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "bench/errors.hpp"
+
+namespace lockbench {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+[[noreturn]] void host_error(const std::string& message) { throw HostError(message); }
+[[noreturn]] void usage_error(const std::string& message) { throw UsageError(message); }
+
+std::string read_text(const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in) {
+        usage_error(fmt::format("cannot read {}: {}.", path.string(), std::strerror(errno)));
+    }
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+}  // namespace
+
+void RunFiles::create() const {
+    std::error_code error;
+    if (fs::exists(dir_, error)) {
+        if (!fs::is_directory(dir_, error)) {
+            usage_error(fmt::format("--out: {} exists and is not a folder.", dir_.string()));
+        }
+        if (!fs::is_empty(dir_, error)) {
+            usage_error(fmt::format(
+                "--out: {} exists and is not empty; a run is never overwritten. Name another folder, or go on with "
+                "an interrupted run by --resume={}.",
+                dir_.string(), dir_.string()));
+        }
+    }
+    fs::create_directories(dir_, error);
+    if (error) {
+        host_error(fmt::format("--out: cannot make {}: {}.", dir_.string(), error.message()));
+    }
+    if (access(dir_.c_str(), W_OK | X_OK) != 0) {
+        host_error(fmt::format("--out: cannot write into {}: {}.", dir_.string(), std::strerror(errno)));
+    }
+}
+
+void RunFiles::require() const {
+    std::error_code error;
+    if (!fs::exists(run_json(), error)) {
+        usage_error(fmt::format("{} is not the folder of a run: it has no run.json.", dir_.string()));
+    }
+}
+
+void RunFiles::write_whole(const fs::path& path, const std::string& text) const {
+    const fs::path temporary = path.string() + ".new";
+    const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        host_error(fmt::format("cannot write {}: {}.", temporary.string(), std::strerror(errno)));
+    }
+    std::size_t done = 0;
+    while (done < text.size()) {
+        const ssize_t wrote = write(fd, text.data() + done, text.size() - done);
+        if (wrote < 0 && errno == EINTR) {
+            continue;
+        }
+        if (wrote < 0) {
+            const int cause = errno;
+            close(fd);
+            unlink(temporary.c_str());
+            host_error(fmt::format("cannot write {}: {}. What was there before is kept.", path.string(),
+                                   std::strerror(cause)));
+        }
+        done += static_cast<std::size_t>(wrote);
+    }
+    close(fd);
+    if (rename(temporary.c_str(), path.c_str()) != 0) {
+        host_error(fmt::format("cannot write {}: {}.", path.string(), std::strerror(errno)));
+    }
+}
+
+void RunFiles::write_run(const json& run) const { write_whole(run_json(), run.dump(1) + "\n"); }
+void RunFiles::write_benchmark(const json& benchmark) const { write_whole(benchmark_json(), benchmark.dump(1) + "\n"); }
+
+json RunFiles::read_run() const {
+    try {
+        return json::parse(read_text(run_json()));
+    } catch (const json::parse_error& error) {
+        usage_error(fmt::format("{} is not valid JSON: {}.", run_json().string(), error.what()));
+    }
+}
+
+std::vector<json> RunFiles::read_windows(bool* torn) const {
+    if (torn != nullptr) {
+        *torn = false;
+    }
+    std::vector<json> windows;
+    std::error_code error;
+    if (!fs::exists(windows_jsonl(), error)) {
+        return windows;
+    }
+    const std::string text = read_text(windows_jsonl());
+    std::size_t begin = 0;
+    for (std::size_t line = 1; begin < text.size(); ++line) {
+        const std::size_t end = text.find('\n', begin);
+        if (end == std::string::npos) {
+            if (torn != nullptr) {
+                *torn = true;
+            }
+            break;
+        }
+        try {
+            windows.push_back(json::parse(text.substr(begin, end - begin)));
+        } catch (const json::parse_error&) {
+            usage_error(fmt::format("{}: line {} is not valid JSON; the file was changed by something else.",
+                                    windows_jsonl().string(), line));
+        }
+        begin = end + 1;
+    }
+    return windows;
+}
+
+void RunFiles::mend_windows() const {
+    std::error_code error;
+    if (!fs::exists(windows_jsonl(), error)) {
+        return;
+    }
+    const std::string text = read_text(windows_jsonl());
+    const std::size_t last = text.rfind('\n');
+    const std::size_t whole = last == std::string::npos ? 0 : last + 1;
+    if (whole != text.size() && truncate(windows_jsonl().c_str(), static_cast<off_t>(whole)) != 0) {
+        host_error(fmt::format("cannot mend {}: {}.", windows_jsonl().string(), std::strerror(errno)));
+    }
+}
+
+WindowWriter::WindowWriter(const fs::path& path)
+    : path_(path.string()), fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
+    if (fd_ < 0) {
+        host_error(fmt::format("cannot write {}: {}.", path_, std::strerror(errno)));
+    }
+}
+
+WindowWriter::~WindowWriter() { close(fd_); }
+
+void WindowWriter::append(const json& window) {
+    const std::string line = window.dump() + "\n";
+    struct stat before {};
+    fstat(fd_, &before);
+    std::size_t done = 0;
+    while (done < line.size()) {
+        const ssize_t wrote = write(fd_, line.data() + done, line.size() - done);
+        if (wrote < 0 && errno == EINTR) {
+            continue;
+        }
+        if (wrote <= 0) {
+            const int cause = errno;
+            // A part of a line must not stay: the next append would glue another one to it.
+            static_cast<void>(ftruncate(fd_, before.st_size) == 0);
+            host_error(fmt::format(
+                "cannot write {}: {}. The windows measured before are kept; make room and go on with --resume.", path_,
+                std::strerror(cause)));
+        }
+        done += static_cast<std::size_t>(wrote);
+    }
+}
+
+}  // namespace lockbench
