@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+// Optimistic spin queue: a queue of spinners that any of them may leave; and an exclusive lock made of it.
+//
+// Origin: the cancellable MCS lock of Linux 3.15 with the 32-bit tail of 3.16 (kernel/locking/mcs_spinlock.c osq_lock,
+//   osq_unlock, osq_wait_next; later kernel/locking/osq_lock.c), after Mellor-Crummey and Scott, ACM TOCS 9(1), 1991.
+// Differs: nodes belong to threads, not CPUs. Who stops a wait is the caller's choice: 3.16 knew only need_resched,
+//   from 4.10 on a predecessor whose virtual CPU is preempted stops it too. The hand-over is a release store and waits
+//   acquire, where the kernel leans on a full-barrier exchange before a plain store; moving the tail acquires, where it
+//   leans on a control dependency. OsqLock has no model in the kernel, which only ever queues spinners of another lock
+//   with it.
+//
+//   tail_  31                            0
+//         +-------------------------------+      0      nobody in the queue
+//         |    number of the last + 1     |      n + 1  node n is the last; the first in line holds the queue
+//         +-------------------------------+
+//   node   next: who waits behind me, or null while unknown or taken     prev: whom I wait for     locked: my turn
+//   lock:    tail -> me; if it was 0 the queue is mine, else link behind prev and wait for locked or a stop
+//   leave A: prev.next: me -> null pins prev: it cannot leave before somebody links behind it again. Fails when prev
+//            hands over to me (locked follows: I own the queue) or has left itself (my prev changes: try again)
+//         B: find what follows me: tail me -> prev's number if nothing does, else take my next link, which pins the
+//            follower
+//         C: link follower and prev to each other
+//   unlock:  tail me -> 0 if nothing follows, else take my next link (waiting for it as in B), set follower.locked
+// I1  A node is in at most one queue at a time, from its exchange of the tail until lock() returns false or unlock()
+//     returns.
+// I2  prev.next == me or null while I wait behind prev. Only an exchange takes a link out, so a link is repaired by
+//     exactly one thread: by whoever took it (step B without the exchange lets two leaving neighbours repair the same
+//     link).
+// I3  A thread that returned false touches no foreign node any more; a late look at its node by a follower (step A with
+//     an old prev) finds another next and changes nothing. Nodes are therefore static storage, one set a Tag.
+// The queue counts `queued` for each wait and `unqueued` for each departure without the queue.
+#pragma once
+
+#include <bit>
+
+#include "locks/lock.hpp"
+
+namespace lockbench {
+
+// Threads are numbered 0 ..; with kSlots > 1 a thread may be in that many queues at once, as number thread * kSlots +
+// slot.
+template <Platform P, class Tag, std::uint32_t kSlots = 1>
+class OptimisticSpinQueue {
+  public:
+    OptimisticSpinQueue() : tail_(0) {}
+    OptimisticSpinQueue(const OptimisticSpinQueue&) = delete;
+    OptimisticSpinQueue& operator=(const OptimisticSpinQueue&) = delete;
+
+    // True: the caller owns the queue. False, only when a stop fired: it is not in the queue. Without stops always
+    // true.
+    template <class... Stops>
+    bool lock(ThreadId self, Stops&&... stops) {
+        QNode& node = prepare(self);
+        // acq_rel. R1 pairs with A1: the node is initialised for whoever swaps the tail next and links to it. A1 pairs
+        // with R1, R2, R4, R5: prev's initialisation, and what others did to its node, come before the link stored into
+        // it; and an empty queue hands over what its last owner did.
+        const std::uint32_t old = tail_.exchange(encode(self), acq_rel);
+        if (old == kNobody) {
+            return true;
+        }
+        return wait_slow(node, node_of(old), stops...);
+    }
+
+    // Takes the queue if nobody is in it.
+    bool try_lock(ThreadId self) {
+        // relaxed: only a guess that saves a shared line from being taken in vain; the exchange decides.
+        if (tail_.load(relaxed) != kNobody) {
+            return false;
+        }
+        prepare(self);
+        // acq_rel, as in lock(). A2 pairs with R4, R5. R2 pairs with A1.
+        return tail_.try_cas(kNobody, encode(self), acq_rel);
+    }
+
+    void unlock(ThreadId self) {
+        // acq_rel. R4 pairs with A1, A2: the next owner sees what this one did. A4 pairs with R5: a follower that came
+        // and left is done with this node, which may go to another queue next.
+        if (tail_.try_cas(encode(self), kNobody, acq_rel)) {
+            return;
+        }
+        unlock_slow(self);
+    }
+
+    // relaxed: the caller orders this load against its own writes.
+    [[nodiscard]] bool is_locked() const { return tail_.load(relaxed) != kNobody; }
+    [[nodiscard]] bool is_constructed() const { return tail_.peek() == kNobody; }
+
+  private:
+    static constexpr std::uint32_t kNobody = 0;
+    static_assert(std::has_single_bit(kSlots) && kMaxThreads < kNoThread / kSlots);
+
+    // Every field may be touched late by a former neighbour (I3), so all are atomic and each turn stores them anew. A
+    // line of its own.
+    struct alignas(kCacheLine) QNode {
+        typename P::template Atomic<QNode*> next;
+        typename P::template Atomic<QNode*> prev;
+        typename P::template Atomic<std::uint32_t> locked;
+        typename P::template Atomic<std::uint32_t> number;  // encoding of the owner, what the tail says when it is last
+    };
+    struct Slots {
+        QNode nodes[kSlots];
+    };
+
+    static std::uint32_t encode(ThreadId self) { return self + 1; }
+    static QNode& node_of(std::uint32_t encoded) {
+        const std::uint32_t number = encoded - 1;
+        return P::template PerThread<Slots, Tag>::at(number / kSlots).nodes[number % kSlots];
+    }
+
+    // prev is not set here: an owner has none, and a waiter sets it before anybody can look.
+    static QNode& prepare(ThreadId self) {
+        QNode& node = node_of(encode(self));
+        // relaxed, all three: published by the exchange of the tail (R1, R2).
+        node.locked.store(0, relaxed);
+        // relaxed: see above.
+        node.next.store(nullptr, relaxed);
+        // relaxed: see above.
+        node.number.store(encode(self), relaxed);
+        return node;
+    }
+
+    template <class... Stops>
+    [[gnu::noinline, gnu::cold]] bool wait_slow(QNode& node, QNode& prev, Stops&... stops) {
+        P::event(Event::queued);
+        // relaxed: published by R3. Once the link is out, a leaving prev may set it to its own prev (R6); were this
+        // store to land after that one, this thread would wait for a node that is gone.
+        node.prev.store(&prev, relaxed);
+        // release (R3, pairs with A6): whoever takes this link sees the node behind it: locked is 0 before the
+        // hand-over sets it, and prev is set before a leaving neighbour changes it.
+        prev.next.store(&node, release);
+        const auto my_turn = [](std::uint32_t locked) { return locked != 0; };
+        if constexpr (sizeof...(Stops) == 0) {
+            // acquire (A3, pairs with R8): what the last owner did is seen.
+            node.locked.await(my_turn, acquire);
+            return true;
+        } else {
+            // acquire (A3, as above).
+            const int stopped = node.locked.await_until(my_turn, acquire, stops...);
+            return stopped == 0 || leave(node, prev);
+        }
+    }
+
+    // Steps A, B, C. True: the queue was handed over before the departure could begin, so the caller owns it.
+    bool leave(QNode& node, QNode& first_prev) {
+        QNode* prev = &first_prev;
+        // Step A.
+        for (typename P::Retry loop;; loop.again()) {
+            // relaxed: takes a link back and says nothing; what is done to prev later is published by R5 and R7.
+            if (prev->next.try_cas(&node, nullptr, relaxed)) {
+                break;
+            }
+            // acquire (A5, pairs with R8): prev is unlocking and took the link first. Only now may "true" be said:
+            // before the hand-over the queue still is prev's.
+            if (node.locked.load(acquire) != 0) {
+                return true;
+            }
+            // acquire (A7, pairs with R6): prev has left; the new one, found in the link, is initialised.
+            prev = node.prev.load(acquire);
+        }
+        // relaxed: prev cannot leave, so its number stands; it was seen by A1 or A7.
+        const std::uint32_t prev_number = prev->number.load(relaxed);
+        // Step B.
+        QNode* const next = take_next(node, prev_number);
+        P::event(Event::unqueued);
+        if (next == nullptr) {
+            return false;
+        }
+        // Step C. release (R6, pairs with A7): the follower may use its new prev.
+        next->prev.store(prev, release);
+        // release (R7, pairs with A6): whoever takes this link finds the follower's prev already set, and this node no
+        // longer in use.
+        prev->next.store(next, release);
+        return false;
+    }
+
+    // The node that follows, taken out of the link; or null once the tail was moved from this node to `before`, as
+    // nothing follows. Step B of a departure (before: prev's number) and of unlock (before: nobody).
+    QNode* take_next(QNode& node, std::uint32_t before) {
+        // relaxed: this thread's own number.
+        const std::uint32_t me = node.number.load(relaxed);
+        for (typename P::Retry loop;; loop.again()) {
+            // relaxed: only a guess, the exchange decides.
+            const bool last = tail_.load(relaxed) == me;
+            // acq_rel. R5 pairs with A1, A2, A4, A8: the next to link behind prev does so after step A emptied that
+            // link, prev reuses its node after it, and with nobody before me the queue is handed over. A8 pairs with
+            // R5: a follower that came and left is done with this node.
+            if (last && tail_.try_cas(me, before, acq_rel)) {
+                return nullptr;
+            }
+            // relaxed: only a guess, the exchange decides.
+            if (node.next.load(relaxed) == nullptr) {
+                continue;
+            }
+            // acquire (A6, pairs with R3, R7): the follower's node may be written. It may have taken the link back
+            // first: null again.
+            QNode* const next = node.next.exchange(nullptr, acquire);
+            if (next != nullptr) {
+                return next;
+            }
+        }
+    }
+
+    [[gnu::noinline, gnu::cold]] void unlock_slow(ThreadId self) {
+        QNode& node = node_of(encode(self));
+        QNode* const next = take_next(node, kNobody);
+        if (next != nullptr) {
+            // release (R8, pairs with A3, A5): the next owner sees what this one did.
+            next->locked.store(1, release);
+        }
+    }
+
+    typename P::template Atomic<std::uint32_t> tail_;
+};
+
+// The queue as a lock: who is first holds it. Nobody leaves.
+template <Platform P>
+class OsqLock {
+  public:
+    struct Token {
+        explicit Token(Ctx<P>& ctx) : tid(ctx.tid), slot(0) {}
+        ThreadId tid;
+        std::uint32_t slot;  // which of the thread's nodes serves this acquisition
+    };
+
+    static constexpr LockInfo kInfo = {
+        .name = "osq",
+        .family = "osq",
+        .kernel_release = "3.16",
+        .kind = WaitKind::spin,
+        .shared = false,
+        .fairness = Fairness::fifo,
+        .hold_across_sleep = false,
+        .bytes = 4,
+        .rmw_read = 0,
+        .rmw_write = 2,
+        .killable = false,
+        .downgrade = false,
+        .irq_readers = false,
+        .free_after_unlock = true,
+        .is_locked = true,
+        .convoys = true,
+        .control = false,
+        .origin = "Linux 3.16 kernel/locking/mcs_spinlock.c osq_lock, used as a lock of its own",
+        .floor_write = "xchg32+cas32",
+    };
+
+    OsqLock() = default;
+    OsqLock(const OsqLock&) = delete;
+    OsqLock& operator=(const OsqLock&) = delete;
+
+    void lock(Token& token) {
+        P::preempt_off();
+        queue_.lock(claim_node(token));  // without stops it always ends with the queue
+    }
+
+    bool try_lock(Token& token) {
+        P::preempt_off();
+        if (queue_.try_lock(claim_node(token))) {
+            return true;
+        }
+        return_node(token);
+        P::preempt_on();
+        return false;
+    }
+
+    void unlock(Token& token) {
+        queue_.unlock(number_of(token));
+        return_node(token);
+        P::preempt_on();
+    }
+
+    // A waiter counts as locked, and there is none without a holder.
+    [[nodiscard]] bool is_locked() const { return queue_.is_locked(); }
+    [[nodiscard]] bool is_constructed() const { return queue_.is_constructed(); }
+
+  private:
+    // Locks of this kind that a thread may hold or wait for at once. The tail names a node by number, so nodes cannot
+    // live in tokens.
+    static constexpr std::uint32_t kNodes = 8;
+    struct Tag {};
+    struct InUse {
+        std::uint32_t mask = 0;  // bit n: node n of the thread is in a queue; private to the thread
+    };
+
+    static std::uint32_t& mask_of(ThreadId tid) { return P::template PerThread<InUse, Tag>::at(tid).mask; }
+    static ThreadId number_of(const Token& token) { return token.tid * kNodes + token.slot; }
+    static ThreadId claim_node(Token& token) {
+        std::uint32_t& mask = mask_of(token.tid);
+        token.slot = static_cast<std::uint32_t>(std::countr_one(mask));
+        check(token.slot < kNodes, "a thread holds more osq locks than it has queue nodes");
+        mask |= 1U << token.slot;
+        return number_of(token);
+    }
+    static void return_node(const Token& token) { mask_of(token.tid) &= ~(1U << token.slot); }
+
+    OptimisticSpinQueue<P, Tag, kNodes> queue_;
+};
+
+}  // namespace lockbench
