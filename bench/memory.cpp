@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: MIT
+#include "bench/memory.hpp"
+
+#include <numa.h>
+#include <numaif.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "bench/cpu_list.hpp"
+#include "bench/errors.hpp"
+
+namespace lockbench {
+namespace {
+
+std::size_t page_size() {
+    static const auto kBytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return kBytes;
+}
+
+std::size_t round_to_pages(std::size_t bytes) { return (bytes + page_size() - 1) / page_size() * page_size(); }
+
+[[noreturn]] void give_up(const std::string& message) {
+    std::fprintf(stderr, "lockbench: %s\n", message.c_str());
+    std::exit(kExitHost);
+}
+
+class Problems {
+  public:
+    void add(const std::string& text) {
+        const std::lock_guard<std::mutex> hold(mutex_);
+        if (std::find(texts_.begin(), texts_.end(), text) == texts_.end()) {
+            texts_.push_back(text);
+        }
+    }
+    std::vector<std::string> all() {
+        const std::lock_guard<std::mutex> hold(mutex_);
+        return texts_;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::vector<std::string> texts_;
+};
+
+Problems& problem_list() {
+    static Problems problems;
+    return problems;
+}
+
+struct Capability {
+    std::vector<NodeId> nodes = {0};
+    std::string why_not;
+};
+
+// Asked once: nodes do not come and go during a run, and a container's filter stays.
+const Capability& capability() {
+    static const Capability kCapability = [] {
+        Capability can;
+        if (numa_available() < 0) {
+            can.why_not = "the kernel has no NUMA calls or a container's filter blocks them, so memory is not bound";
+            return can;
+        }
+        bitmask* allowed = numa_get_mems_allowed();
+        std::vector<NodeId> nodes;
+        std::vector<NodeId> of_any_size;
+        for (int node = 0; node <= numa_max_node(); ++node) {
+            if (numa_bitmask_isbitset(allowed, static_cast<unsigned>(node)) == 0) {
+                continue;
+            }
+            of_any_size.push_back(node);
+            // A kernel without cpusets allows every number that could ever be a node.
+            if (numa_node_size64(node, nullptr) > 0) {
+                nodes.push_back(node);
+            }
+        }
+        if (nodes.empty()) {
+            nodes = of_any_size;  // sizes are not told, as sysfs is not mounted
+        }
+        numa_bitmask_free(allowed);
+        if (nodes.empty()) {
+            can.why_not = "the kernel does not tell from which nodes memory may be taken, so memory is not bound";
+        } else {
+            can.nodes = nodes;
+        }
+        return can;
+    }();
+    return kCapability;
+}
+
+// Node numbers as mbind(2) wants them.
+class NodeMask {
+  public:
+    void add(NodeId node) {
+        const auto bit = static_cast<std::size_t>(node);
+        words_.at(bit / kBits) |= 1UL << (bit % kBits);
+    }
+    [[nodiscard]] const unsigned long* words() const { return words_.data(); }
+    // The kernel takes one off the number it is given.
+    [[nodiscard]] static unsigned long size() { return kMost + 1; }
+
+  private:
+    static constexpr std::size_t kBits = 8 * sizeof(unsigned long);
+    static constexpr std::size_t kMost = 1024;  // the largest number of nodes that a kernel can be built for
+    std::array<unsigned long, kMost / kBits> words_{};
+};
+
+void bind_pages(void* base, std::size_t bytes, NodeId node) {
+    const Capability& can = capability();
+    if (!can.why_not.empty()) {
+        problem_list().add(can.why_not);
+        return;
+    }
+    NodeMask mask;
+    const std::vector<NodeId> wanted = node == kInterleaveNodes ? can.nodes : std::vector<NodeId>{node};
+    std::for_each(wanted.begin(), wanted.end(), [&](NodeId one) { mask.add(one); });
+    const int mode = node == kInterleaveNodes ? MPOL_INTERLEAVE : MPOL_BIND;
+    if (mbind(base, bytes, mode, mask.words(), NodeMask::size(), 0) != 0) {
+        problem_list().add("mbind to nodes " + format_numbers(wanted) + " failed: " + std::strerror(errno) +
+                           "; memory is not bound");
+    }
+}
+
+void check_node(NodeId node) {
+    const std::vector<NodeId>& nodes = capability().nodes;
+    const bool special = node == kAnyNode || node == kInterleaveNodes;
+    if (!special && std::find(nodes.begin(), nodes.end(), node) == nodes.end()) {
+        give_up("memory on node " + std::to_string(node) + " was asked for; this process may take it from nodes " +
+                format_numbers(nodes) + " only.");
+    }
+}
+
+}  // namespace
+
+namespace memory {
+
+void* alloc(std::size_t bytes, NodeId node) {
+    check_node(node);
+    const std::size_t size = round_to_pages(bytes);
+    void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED) {
+        give_up("out of memory: " + std::to_string(size) + " bytes: " + std::strerror(errno) + ".");
+    }
+    if (node == kAnyNode) {
+        return base;
+    }
+    bind_pages(base, size, node);
+    auto* const first = static_cast<volatile std::byte*>(base);
+    for (std::size_t offset = 0; offset < size; offset += page_size()) {
+        first[offset] = std::byte{0};
+    }
+    return base;
+}
+
+void release(void* base, std::size_t bytes) {
+    if (base != nullptr && munmap(base, round_to_pages(bytes)) != 0) {
+        problem_list().add(std::string("munmap failed: ") + std::strerror(errno));
+    }
+}
+
+std::vector<std::string> problems() { return problem_list().all(); }
+
+const std::vector<NodeId>& nodes() { return capability().nodes; }
+
+const std::string& why_not_bound() { return capability().why_not; }
+
+}  // namespace memory
+
+void count_pages(NodePages& pages, const void* base, std::size_t bytes) {
+    constexpr std::size_t kBatch = 1024;
+    const auto begin = reinterpret_cast<std::uintptr_t>(base) / page_size() * page_size();
+    const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(base) + bytes;
+    std::array<void*, kBatch> at{};
+    std::array<int, kBatch> status{};
+    for (std::uintptr_t page = begin; page < end;) {
+        unsigned long count = 0;
+        for (; count < kBatch && page < end; page += page_size()) {
+            at[count++] = reinterpret_cast<void*>(page);
+        }
+        if (move_pages(0, count, at.data(), nullptr, status.data(), 0) < 0) {
+            pages[-errno] += count;
+            continue;
+        }
+        for (unsigned long i = 0; i < count; ++i) {
+            ++pages[status[i]];
+        }
+    }
+}
+
+std::uint64_t HomeReport::pages() const {
+    std::uint64_t sum = 0;
+    for (const auto& [node, count] : got) {
+        sum += node >= 0 ? count : 0;
+    }
+    return sum;
+}
+
+std::uint64_t HomeReport::unknown() const {
+    std::uint64_t sum = 0;
+    for (const auto& [node, count] : got) {
+        sum += node < 0 ? count : 0;
+    }
+    return sum;
+}
+
+std::uint64_t HomeReport::misplaced(std::span<const NodeId> nodes) const {
+    if (asked == kAnyNode) {
+        return 0;
+    }
+    const std::uint64_t share = nodes.empty() ? 0 : (pages() + nodes.size() - 1) / nodes.size();
+    std::uint64_t sum = 0;
+    for (const auto& [node, count] : got) {
+        const bool ours =
+            asked == kInterleaveNodes ? std::find(nodes.begin(), nodes.end(), node) != nodes.end() : node == asked;
+        if (node >= 0) {
+            const std::uint64_t right = !ours ? 0 : asked == kInterleaveNodes ? std::min(count, share) : count;
+            sum += count - right;
+        }
+    }
+    return sum;
+}
+
+nlohmann::json to_json(const HomeReport& report) {
+    nlohmann::json got = nlohmann::json::object();
+    for (const auto& [node, count] : report.got) {
+        if (node >= 0) {
+            got[std::to_string(node)] = count;
+        }
+    }
+    nlohmann::json asked = report.asked;
+    if (report.asked < 0) {
+        asked = report.asked == kInterleaveNodes ? "interleave" : "first_touch";
+    }
+    return {{"asked", asked},
+            {"got", got},
+            {"unknown_pages", report.unknown()},
+            {"reason", report.reason.empty() ? nlohmann::json() : nlohmann::json(report.reason)}};
+}
+
+HomeArena::HomeArena(std::size_t bytes, NodeId node)
+    : base_(static_cast<std::byte*>(memory::alloc(bytes, node))), bytes_(round_to_pages(bytes)), node_(node) {}
+
+HomeArena::~HomeArena() { memory::release(base_, bytes_); }
+
+void* HomeArena::take(std::size_t bytes, std::size_t align) {
+    const std::size_t begin = (used_ + align - 1) / align * align;
+    if (begin > bytes_ || bytes > bytes_ - begin) {
+        return nullptr;
+    }
+    used_ = begin + bytes;
+    return base_ + begin;
+}
+
+HomeReport HomeArena::report() const {
+    HomeReport report;
+    report.asked = node_;
+    count_pages(report.got, base_, bytes_);
+    if (!memory::why_not_bound().empty()) {
+        report.reason = memory::why_not_bound();
+    } else if (memory::nodes().size() == 1) {
+        report.reason = "the machine has one node, so this proves nothing";
+    }
+    return report;
+}
+
+}  // namespace lockbench

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Memory on a chosen NUMA node, and proof of where it lies.
+//
+// Memory is mapped, bound (MPOL_BIND, so that neither a full node nor automatic NUMA balancing moves it elsewhere) and then written to,
+// page by page: binding works on pages that do not exist yet, and only a page that exists can be looked up. Where it came to lie is asked
+// of move_pages(2) afterwards. What the kernel does not let us do (no NUMA, a container's filter) is recorded as a sentence, and the run
+// goes on with memory that is not bound; a node that does not exist ends it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "platform/units.hpp"
+
+namespace lockbench {
+
+// Beside kAnyNode (first touch): pages in turn over all nodes from which the process may take memory.
+inline constexpr NodeId kInterleaveNodes = -2;
+
+// Pages found on each node; negative keys are errno values of pages that could not be looked up.
+using NodePages = std::map<NodeId, std::uint64_t>;
+
+namespace memory {
+
+// Zeroed, page-aligned memory of `bytes`, rounded up to pages, every page written to. For kAnyNode the pages are left untouched. Ends the
+// process with a message (exit code 3) when there is no such node or no memory left. Any thread may call it.
+void* alloc(std::size_t bytes, NodeId node);
+void release(void* base, std::size_t bytes);
+
+// Why memory could not be bound as asked, each reason once, since the program started.
+std::vector<std::string> problems();
+// Operating-system numbers of the nodes from which this process may take memory; {0} where the kernel has no NUMA.
+const std::vector<NodeId>& nodes();
+// Empty if memory can be bound; else why not.
+const std::string& why_not_bound();
+
+}  // namespace memory
+
+// Adds where the pages of [base, base + bytes) lie. Pages never written to are counted under -ENOENT or -EFAULT, by the kernel's release.
+void count_pages(NodePages& pages, const void* base, std::size_t bytes);
+
+// What was asked of a piece of memory and what came of it.
+struct HomeReport {
+    NodeId asked = kAnyNode;
+    NodePages got;
+    std::string reason;  // why nothing is proved, or why the request changed; else empty
+
+    // Pages that lie elsewhere than asked, untouched ones apart. Interleaved: those on nodes that are not `nodes`, and those beyond an even
+    // share. First touch: none.
+    [[nodiscard]] std::uint64_t misplaced(std::span<const NodeId> nodes) const;
+    [[nodiscard]] std::uint64_t pages() const;    // that exist
+    [[nodiscard]] std::uint64_t unknown() const;  // that could not be looked up or were never touched
+};
+// {"asked": node|"interleave"|"first_touch", "got": {"0": pages}, "unknown_pages": n, "reason": text|null}
+nlohmann::json to_json(const HomeReport& report);
+
+// A piece of memory on one node that is handed out from its start; what lies in it is released with it.
+class HomeArena {
+  public:
+    HomeArena(std::size_t bytes, NodeId node);
+    ~HomeArena();
+    HomeArena(const HomeArena&) = delete;
+    HomeArena& operator=(const HomeArena&) = delete;
+
+    // nullptr when the rest is too small. `align` is a power of two.
+    [[nodiscard]] void* take(std::size_t bytes, std::size_t align = kCacheLine);
+    [[nodiscard]] HomeReport report() const;
+    [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+  private:
+    std::byte* base_;
+    std::size_t bytes_;
+    std::size_t used_ = 0;
+    NodeId node_;
+};
+
+}  // namespace lockbench

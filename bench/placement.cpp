@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MIT
+#include "bench/placement.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "bench/cpu_list.hpp"
+#include "bench/errors.hpp"
+#include "bench/glob.hpp"
+#include "bench/nearest.hpp"
+#include "bench/placement_order.hpp"
+
+namespace lockbench {
+namespace {
+
+struct Described {
+    Placement placement;
+    std::string_view name;
+    std::string_view text;
+};
+
+constexpr Described kDescribed[] = {
+    {Placement::compact, "compact", "As near as possible: both threads of a core before the next core."},
+    {Placement::spread, "spread", "As far as possible: turn by turn over packages, nodes, LLCs, cores; SMT last."},
+    {Placement::smt_last, "smt_last", "As near as possible with a core each: second threads of cores come last."},
+    {Placement::one_node, "one_node", "All on the first NUMA node, a core each first."},
+    {Placement::one_per_llc, "one_per_llc", "Turn by turn over the last-level caches."},
+    {Placement::one_per_node, "one_per_node", "Turn by turn over the NUMA nodes."},
+    {Placement::readers_remote, "readers_remote",
+     "Writers on the first NUMA node, readers on the one farthest from it."},
+    {Placement::unpinned, "unpinned", "Left to the scheduler, within the process's own CPUs."},
+};
+static_assert(std::size(kDescribed) == kPlacementCount);
+
+const Described& described(Placement placement) {
+    return *std::find_if(std::begin(kDescribed), std::end(kDescribed),
+                         [&](const Described& one) { return one.placement == placement; });
+}
+
+[[noreturn]] void unknown_placement(std::string_view name) {
+    throw UsageError(fmt::format(
+        "--placements: no placement matches '{}'; the nearest is '{}'. 'lockbench list placements' shows all.", name,
+        nearest(name, placement_names())));
+}
+
+// The next CPU of a list, from the start again when it is used up.
+class Dealer {
+  public:
+    explicit Dealer(std::vector<CpuId> cpus) : cpus_(std::move(cpus)) {}
+    CpuId next() { return cpus_[dealt_++ % cpus_.size()]; }
+    [[nodiscard]] bool used_up() const { return dealt_ > cpus_.size(); }
+    [[nodiscard]] std::size_t size() const { return cpus_.size(); }
+
+  private:
+    std::vector<CpuId> cpus_;
+    std::size_t dealt_ = 0;
+};
+
+void deal(Plan& plan, std::vector<CpuId> order, std::size_t threads, std::string_view pool) {
+    Dealer dealer(std::move(order));
+    for (std::size_t thread = 0; thread < threads; ++thread) {
+        plan.cpus.push_back(dealer.next());
+    }
+    if (dealer.used_up()) {
+        plan.wrapped = true;
+        plan.oversubscribed = true;
+        plan.note = fmt::format("{} threads share the {} CPUs of {}.", threads, dealer.size(), pool);
+    }
+}
+
+void deal_by_group(Plan& plan, std::vector<CpuId> order, std::size_t threads, std::size_t groups,
+                   std::string_view group) {
+    deal(plan, std::move(order), threads, "this machine");
+    if (threads > groups && !plan.oversubscribed) {
+        plan.wrapped = true;
+        plan.note = fmt::format("{} threads on {} {}: some have several.", threads, groups, group);
+    }
+}
+
+NodeId readers_node(const Topology& topology) {
+    const std::vector<NodeId> nodes = topology.nodes_with_cpus();
+    return topology.farthest_node(nodes.front(), nodes);
+}
+
+void deal_by_side(Plan& plan, const Topology& topology, std::size_t threads, std::span<const Side> sides) {
+    const std::vector<PlacedCpu> cpus = placed_cpus(topology);
+    const NodeId near = topology.nodes_with_cpus().front();
+    const NodeId far = readers_node(topology);
+    Dealer writers(node_order(cpus, near));
+    Dealer readers(node_order(cpus, far));
+    Dealer& far_dealer = near == far ? writers : readers;
+    for (std::size_t thread = 0; thread < threads; ++thread) {
+        const bool reads = sides.empty() ? thread >= (threads + 1) / 2 : sides[thread] == Side::reader;
+        plan.cpus.push_back(reads ? far_dealer.next() : writers.next());
+    }
+    if (writers.used_up() || readers.used_up()) {
+        plan.wrapped = true;
+        plan.oversubscribed = true;
+        plan.note = fmt::format("{} threads share CPUs: node {} (writers) has {}, node {} (readers) has {}.", threads,
+                                near, writers.size(), far, readers.size());
+    }
+}
+
+}  // namespace
+
+std::string_view to_string(Placement placement) { return described(placement).name; }
+
+std::string_view placement_text(Placement placement) { return described(placement).text; }
+
+std::vector<Placement> all_placements() {
+    std::vector<Placement> all;
+    for (const Described& one : kDescribed) {
+        all.push_back(one.placement);
+    }
+    return all;
+}
+
+std::vector<std::string> placement_names() {
+    std::vector<std::string> names;
+    for (const Described& one : kDescribed) {
+        names.emplace_back(one.name);
+    }
+    return names;
+}
+
+Placement parse_placement(std::string_view name) {
+    for (const Described& one : kDescribed) {
+        if (one.name == name) {
+            return one.placement;
+        }
+    }
+    unknown_placement(name);
+}
+
+void check_placement_names(const std::vector<std::string>& globs) {
+    for (const std::string& glob : globs) {
+        if (std::none_of(std::begin(kDescribed), std::end(kDescribed),
+                         [&](const Described& one) { return glob_matches(glob, one.name); })) {
+            unknown_placement(glob);
+        }
+    }
+}
+
+Plan plan(const Topology& topology, Placement placement, std::size_t threads, std::span<const Side> sides) {
+    Plan plan;
+    plan.placement = placement;
+    const std::vector<PlacedCpu> cpus = placed_cpus(topology);
+    switch (placement) {
+        case Placement::compact:
+            deal(plan, compact_order(cpus), threads, "this machine");
+            break;
+        case Placement::smt_last:
+            deal(plan, smt_last_order(cpus), threads, "this machine");
+            break;
+        case Placement::spread:
+            deal(plan, spread_order(cpus), threads, "this machine");
+            break;
+        case Placement::one_node: {
+            const NodeId node = topology.nodes_with_cpus().front();
+            deal(plan, node_order(cpus, node), threads, fmt::format("node {}", node));
+            break;
+        }
+        case Placement::one_per_llc: {
+            std::set<int> llcs;
+            std::for_each(cpus.begin(), cpus.end(), [&](const PlacedCpu& cpu) { llcs.insert(cpu.llc); });
+            deal_by_group(plan, one_per_llc_order(cpus), threads, llcs.size(), "last-level caches");
+            break;
+        }
+        case Placement::one_per_node:
+            deal_by_group(plan, one_per_node_order(cpus), threads, topology.nodes_with_cpus().size(), "nodes");
+            break;
+        case Placement::readers_remote:
+            deal_by_side(plan, topology, threads, sides);
+            break;
+        case Placement::unpinned:
+            plan.cpus.assign(threads, kNoCpu);
+            plan.oversubscribed = threads > cpus.size();
+            if (plan.oversubscribed) {
+                plan.note = fmt::format("{} threads, left to the scheduler, share {} CPUs.", threads, cpus.size());
+            }
+            break;
+    }
+    return plan;
+}
+
+std::optional<Placement> same_as(const Topology& topology, Placement placement, std::span<const Placement> among,
+                                 std::span<const std::size_t> thread_counts) {
+    for (const Placement other : among) {
+        const bool same = std::all_of(thread_counts.begin(), thread_counts.end(), [&](std::size_t threads) {
+            return plan(topology, placement, threads).cpus == plan(topology, other, threads).cpus;
+        });
+        if (other != placement && same) {
+            return other;
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<std::string> lacks(const Topology& topology, Placement placement) {
+    std::set<int> llcs;
+    for (const Cpu& cpu : topology.usable()) {
+        llcs.insert(cpu.llc);
+    }
+    const std::vector<NodeId> nodes = topology.nodes_with_cpus();
+    std::string why;
+    if (placement == Placement::one_per_llc && llcs.size() < 2) {
+        why = "needs two last-level caches; the usable CPUs of this machine share one";
+    } else if ((placement == Placement::one_per_node || placement == Placement::readers_remote) && nodes.size() < 2) {
+        why = fmt::format("needs two NUMA nodes with usable CPUs; this machine has one (node {})", nodes.front());
+    } else {
+        return std::nullopt;
+    }
+    const std::vector<Placement> others = all_placements();
+    std::vector<std::size_t> counts;
+    for (const ThreadCount& count : auto_threads(topology)) {
+        counts.push_back(count.threads);
+    }
+    if (const auto other = same_as(topology, placement, others, counts)) {
+        why += fmt::format(", so it would be {}", to_string(*other));
+    }
+    return fmt::format("{} {}.", to_string(placement), why);
+}
+
+ChosenPlacements choose_placements(const Topology& topology, const std::vector<std::string>& globs,
+                                   std::span<const std::size_t> thread_counts) {
+    check_placement_names(globs);
+    ChosenPlacements chosen;
+    for (const std::string& glob : globs) {
+        for (const Described& one : kDescribed) {
+            if (!glob_matches(glob, one.name) ||
+                std::find(chosen.run.begin(), chosen.run.end(), one.placement) != chosen.run.end()) {
+                continue;
+            }
+            std::string note;
+            if (const auto missing = lacks(topology, one.placement)) {
+                if (glob == one.name) {
+                    throw HostError("--placements: " + *missing);
+                }
+                note = *missing;
+            } else if (const auto other = same_as(topology, one.placement, chosen.run, thread_counts)) {
+                note = fmt::format("{} puts every thread where {} does on this machine: it does not run twice.",
+                                   one.name, to_string(*other));
+            } else {
+                chosen.run.push_back(one.placement);
+                continue;
+            }
+            if (std::find(chosen.notes.begin(), chosen.notes.end(), note) == chosen.notes.end()) {
+                chosen.notes.push_back(note);
+            }
+        }
+    }
+    return chosen;
+}
+
+std::vector<ThreadCount> auto_threads(const Topology& topology, bool beyond) {
+    const std::vector<PlacedCpu> cpus = placed_cpus(topology);
+    const auto cores = static_cast<std::size_t>(
+        std::count_if(cpus.begin(), cpus.end(), [](const PlacedCpu& cpu) { return cpu.smt_rank == 0; }));
+    std::set<std::size_t> counts = {cores, cpus.size()};
+    for (std::size_t power = 1; power < cpus.size(); power *= 2) {
+        counts.insert(power);
+    }
+    if (beyond) {
+        counts.insert((5 * cpus.size() + 3) / 4);
+        counts.insert(2 * cpus.size());
+    }
+    std::vector<ThreadCount> list;
+    for (const std::size_t threads : counts) {
+        list.push_back({threads, threads > cpus.size()});
+    }
+    return list;
+}
+
+}  // namespace lockbench
