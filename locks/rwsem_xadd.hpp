@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+// What the read-write semaphores of 3.8, 3.10 and 3.16 have in common: the arithmetic of the count, the reader's part,
+// the releases, and the batch grant to readers. What differs, all of the writer's part and who may be woken, is in the
+// file of each era.
+//
+// Origin: Linux 3.8-3.16 arch/x86/include/asm/rwsem.h (fast paths) and lib/rwsem.c, kernel/locking/rwsem-xadd.c (slow
+//   paths).
+// Differs: in wait_list.hpp. The kernel's atomics are full barriers on x86; here each order is the weakest that the
+//   algorithm needs.
+//
+//   count_   63                       32 31                        0     signed: compared as such (M18)
+//           +---------------------------+---------------------------+
+//           |  -1 per writer, -1 while  |  active: readers, writers  |
+//           |  anybody waits            |  and claims on their way   |
+//           +---------------------------+---------------------------+
+//   kReadUnit = 1   kWaiting = -2^32   kWrite = kWaiting + 1
+//   0                 free                        n                      n readers
+//   kWrite            a writer                    kWrite + kWaiting      a writer, somebody waits
+//   kWaiting          nobody, somebody waits      kWaiting + n           n readers, somebody waits
+//   A failing claim adds its bias for a moment and then turns it into waiting (enqueue) or takes it back.
+// I1  While anybody holds the lock or claims it the active half is not 0, so the count is not 0.
+// I2  kWaiting is in the count once while the list is not empty, but for moments inside one wait_lock section.
+// I3  Every change of the count is a read-modify-write, so an acquire of any value has seen all earlier releases.
+// I4  Who leaves the active half at 0 with somebody waiting wakes (release_*), or, where a claim on its way hid that,
+//     the claimer does when it turns its claim into waiting (enqueue).
+// The releases are here and the writers' claims in the files of the eras, so their labels meet across files:
+//   R1 pairs with A1, A2, A3, A4; R3 pairs with A3, A4;
+//   R1 and R3 pair with rwsem_3_8.hpp:A5, rwsem_3_8.hpp:A6, rwsem_3_8.hpp:A7, rwsem_3_10.hpp:A5, rwsem_3_10.hpp:A6,
+//   rwsem_3_10.hpp:A7, rwsem_3_16.hpp:A5, rwsem_3_16.hpp:A6, rwsem_3_16.hpp:A7, rwsem_3_16.hpp:A8.
+#pragma once
+
+#include "locks/lock.hpp"
+#include "locks/wait_list.hpp"
+
+namespace lockbench {
+
+// On whose behalf sleepers are woken.
+enum class RwsemWake : unsigned char {
+    any,        // nobody is active: the head, whatever it is
+    readers,    // perhaps readers are: leading readers, never a writer
+    read_owned  // the caller knows that a reader holds the lock: leading readers, without asking the count first
+};
+
+// A thread's waiter, and its token for the wait_lock.
+template <Platform P, class WaitLock>
+struct RwsemToken {
+    explicit RwsemToken(Ctx<P>& ctx) : self(ctx.tid), wait_token(ctx) {}
+
+    ThreadId self;
+    Waiter<P> waiter;
+    typename WaitLock::Token wait_token;
+};
+
+template <Platform P>
+struct RwsemXadd {
+    using Count = typename P::template Atomic<std::int64_t>;
+    using List = WaitList<P>;
+
+    static constexpr std::int64_t kReadUnit = 1;
+    static constexpr std::int64_t kWaiting = -(std::int64_t{1} << 32);
+    static constexpr std::int64_t kWrite = kWaiting + 1;
+    static constexpr std::int64_t kActiveMask = 0xffff'ffff;
+    static_assert(kWrite - kWaiting == kReadUnit, "a downgrade leaves one reader");
+    static_assert((kWrite & kActiveMask) == 1 && (kWaiting & kActiveMask) == 0, "waiting is not active");
+
+    // Failed exchanges in a row that an exploration follows; natively no limit.
+    static constexpr std::size_t kClaimBound = 4;
+
+    static constexpr bool active(std::int64_t count) { return (count & kActiveMask) != 0; }
+    // Somebody waits and nobody is active: the one that sees this wakes.
+    static constexpr bool must_wake(std::int64_t count) { return count < 0 && !active(count); }
+
+    // The reader's fast path: true when taken. When not, the unit stays in the count for enqueue to turn into waiting.
+    static bool claim_read(Count& count) {
+        // acquire (A1, pairs with R1, R2): a count that is not negative follows the last writer's release.
+        return !count.add_fetch_test(
+            kReadUnit, [](std::int64_t value) { return value < 0; }, acquire);
+    }
+
+    static bool try_claim_read(Count& count) {
+        // relaxed: only a guess, the exchange decides.
+        std::int64_t seen = count.load(relaxed);
+        for (typename P::template EffectLoop<kClaimBound> loop; seen >= 0; loop.again()) {
+            // acquire (A2, pairs with R1, R2): the last writer's writes are seen. relaxed: a failure only looks again.
+            if (count.compare_exchange(seen, seen + kReadUnit, acquire, relaxed)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    // Both releases: true when the caller has to wake somebody.
+    static bool release_read(Count& count) {
+        // release (R3): the next writer enters after this reader's reads, directly or by the one that grants it the
+        // lock.
+        return must_wake(count.fetch_sub(kReadUnit, release) - kReadUnit);
+    }
+    static bool release_write(Count& count) {
+        // release (R1): the next owners see this writer's writes.
+        return must_wake(count.fetch_sub(kWrite, release) - kWrite);
+    }
+    // One writer becomes one reader: true when somebody waits.
+    static bool release_to_read(Count& count) {
+        // release (R2, pairs with A1, A2 and A3): readers that enter beside the former writer see its writes (M40).
+        return count.add_fetch_test(
+            -kWaiting, [](std::int64_t value) { return value < 0; }, release);
+    }
+
+    struct Queued {
+        std::int64_t count;  // with the claim gone and, if it is the first, waiting added
+        bool first;          // nobody waited before
+    };
+    // Under the wait_lock: appends the caller and takes `claim`, its part of the active half, back into waiting.
+    static Queued enqueue(Count& count, List& list, Waiter<P>& waiter, std::int64_t claim) {
+        const bool first = list.empty();
+        const std::int64_t delta = (first ? kWaiting : 0) - claim;
+        list.push_back(waiter);
+        P::event(Event::queued);
+        // relaxed: nothing was done under the claim; the list is ordered by the wait_lock, which a waker takes before
+        // it looks.
+        return {count.fetch_add(delta, relaxed) + delta, first};
+    }
+    static void prepare(Waiter<P>& waiter, ThreadId self, Mode mode) {
+        // relaxed: published by the wait_lock.
+        waiter.task.store(task_of(self), relaxed);
+        waiter.mode.set(mode);
+    }
+
+    // Under the wait_lock, the head being a reader, and no writer active until this returns: grants the lock to all
+    // leading readers. `prepaid` is what the count already holds for them. Units first, wakes second: a reader that was
+    // let go at once could unlock and take the count below those still to be added (M36).
+    static void grant_leading_readers(Count& count, List& list, std::int64_t prepaid) {
+        // 1. Count them.
+        std::int64_t readers = 0;
+        Waiter<P>* behind = list.front();
+        while (behind != nullptr && behind->mode.get() == Mode::read) {
+            ++readers;
+            behind = behind->next.get();
+        }
+        // 2. Add their units; the list will be empty when they were all.
+        const std::int64_t delta = readers * kReadUnit - prepaid - (behind == nullptr ? kWaiting : 0);
+        if (delta != 0) {
+            // acquire (A3, pairs with R1, R2, R3): the readers see the last writer's writes through the granter.
+            count.add(delta, acquire);
+        }
+        // 3. Let them go, oldest first; each link is read before its waiter may vanish.
+        Waiter<P>* waiter = list.front();
+        while (waiter != behind) {
+            Waiter<P>* const next = waiter->next.get();
+            grant<P>(*waiter);
+            waiter = next;
+        }
+        list.start_at(behind);
+    }
+};
+
+// The slow paths that 3.10 and 3.16 share: writers steal, so a waker only ever grants to readers, and has to make sure
+// that no writer was faster.
+template <Platform P, class WaitLock>
+struct RwsemStealing {
+    using Xadd = RwsemXadd<P>;
+    using Count = typename Xadd::Count;
+    using List = typename Xadd::List;
+    using Token = RwsemToken<P, WaitLock>;
+
+    // Rounds of grant and undo that an exploration follows; natively no limit.
+    static constexpr std::size_t kGrantBound = 4;
+
+    // Under the wait_lock, the list not empty (__rwsem_do_wake).
+    static void wake_front(Count& count, List& list, RwsemWake kind) {
+        Waiter<P>* const head = list.front();
+        if (head->mode.get() == Mode::write) {
+            // It has to take the lock itself, so that running writers may be faster; readers stay behind it.
+            if (kind == RwsemWake::any) {
+                // relaxed: written before the waiter entered the list, under the same wait_lock.
+                wake_task<P>(head->task.load(relaxed));
+            }
+            return;
+        }
+        if (kind == RwsemWake::read_owned) {
+            Xadd::grant_leading_readers(count, list, 0);
+        } else if (claim_for_head(count)) {
+            Xadd::grant_leading_readers(count, list, Xadd::kReadUnit);
+        }
+    }
+
+    // One unit for the reader at the head, before the others are counted: false when a writer stole the lock, whose
+    // release will wake.
+    static bool claim_for_head(Count& count) {
+        for (typename P::template EffectLoop<kGrantBound> loop;; loop.again()) {
+            // acquire (A4, pairs with R1, R3): no writer is active, and the readers see the last one's writes through
+            // the granter.
+            if (count.fetch_add(Xadd::kReadUnit, acquire) >= Xadd::kWaiting) {
+                return true;
+            }
+            P::event(Event::grant_undone);
+            // relaxed: nothing was done under the unit.
+            const std::int64_t left = count.fetch_sub(Xadd::kReadUnit, relaxed) - Xadd::kReadUnit;
+            if (Xadd::active(left)) {
+                return false;
+            }
+            // The thief left meanwhile and saw this unit as active, so it did not wake anybody: that is now for this
+            // thread to do.
+        }
+    }
+
+    // A reader whose unit made, or found, the count negative (rwsem_down_read_failed).
+    static void read_slow(Count& count, WaitLock& wait_lock, List& list, Token& token) {
+        P::event(Event::slow_read);
+        Xadd::prepare(token.waiter, token.self, Mode::read);
+        wait_lock.lock(token.wait_token);
+        const auto queued = Xadd::enqueue(count, list, token.waiter, Xadd::kReadUnit);
+        // Nobody is active: whoever left last may have been misled by this unit. Or no writer is, and this reader is
+        // the first to wait: it joins the readers, waking itself.
+        if (queued.count == Xadd::kWaiting || (queued.count > Xadd::kWaiting && queued.first)) {
+            wake_front(count, list, RwsemWake::any);
+        }
+        wait_lock.unlock(token.wait_token);
+        sleep_until_granted<P>(token.waiter);
+    }
+
+    // A queued writer, under the wait_lock: sleeps until try_take(count) has taken the lock. `seen` is the count as
+    // last read; the wait_lock is held on return.
+    template <class TryTake>
+    static void sleep_until_taken(Count& count, WaitLock& wait_lock, Token& token, std::int64_t seen,
+                                  TryTake try_take) {
+        P::sleep_prepare();
+        for (typename P::template EffectLoop<kSleepBound> loop;; loop.again()) {
+            if (!Xadd::active(seen) && try_take()) {
+                return;
+            }
+            wait_lock.unlock(token.wait_token);
+            seen = sleep_while_active(count);
+            wait_lock.lock(token.wait_token);
+        }
+    }
+
+    // Sleeps at least once; prepared by the caller, and again on return. Returns the count that showed nobody active.
+    static std::int64_t sleep_while_active(const Count& count) {
+        for (typename P::template EffectLoop<kSleepBound> loop;; loop.again()) {
+            P::event(Event::slept);
+            P::sleep(P::never());
+            P::sleep_prepare();
+            // relaxed: a reason to try, no more.
+            const std::int64_t seen = count.load(relaxed);
+            if (!Xadd::active(seen)) {
+                return seen;
+            }
+        }
+    }
+
+    // The last one out, or a downgraded writer (rwsem_wake, rwsem_downgrade_wake).
+    static void wake_slow(Count& count, WaitLock& wait_lock, List& list, Token& token, RwsemWake kind) {
+        wait_lock.lock(token.wait_token);
+        if (!list.empty()) {
+            wake_front(count, list, kind);
+        }
+        wait_lock.unlock(token.wait_token);
+    }
+};
+
+}  // namespace lockbench
