@@ -77,6 +77,11 @@ void xadd_store16(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns)
     });
 }
 
+// The loop and its gap alone.
+void nothing(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
+    repeat_pair(iterations, spacing, gap_ns, [] {});
+}
+
 struct Floor {
     std::string_view name;
     PairLoop loop;
@@ -93,6 +98,7 @@ constexpr std::array kFloors = {
     Floor{"xchg64+cas64", &xchg_cas<std::uint64_t>},
     Floor{"cas32+st8", &cas_store8},
     Floor{"xadd32+st16", &xadd_store16},
+    Floor{"nothing", &nothing},
 };
 
 }  // namespace

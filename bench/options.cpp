@@ -9,6 +9,7 @@
 
 #include "bench/errors.hpp"
 #include "bench/glob.hpp"
+#include "bench/lock_home.hpp"
 #include "bench/nearest.hpp"
 #include "bench/placement.hpp"
 
@@ -213,12 +214,15 @@ RunOptions check_run_options(const RawRunOptions& raw) {
     }
     options.placements = split_list("--placements", raw.placements);
     if (options.placements.empty()) {
-        options.placements = raw.full ? placement_names() : std::vector<std::string>{"compact"};
+        options.placements = std::vector<std::string>{raw.full ? "*" : "compact"};
     }
     check_placement_names(options.placements);
     options.lock_homes = split_list("--lock-home", raw.lock_homes);
     if (options.lock_homes.empty()) {
         options.lock_homes = {"local"};
+    }
+    for (const std::string& home : options.lock_homes) {
+        static_cast<void>(parse_lock_home(home));
     }
     for (const std::string& text : raw.params) {
         options.params.push_back(parse_param(text));

@@ -79,9 +79,9 @@ bool is_aa_lock(const LockRunner& lock, const std::vector<const LockRunner*>& lo
     return &lock == (middle == locks.end() ? locks.front() : *middle);
 }
 
-void add_point(Plan& plan, const RunOptions& options, const PlannedCell& cell) {
+void add_point(RunPlan& plan, const RunOptions& options, const std::string& first_placement, const PlannedCell& cell) {
     plan.cells.push_back(cell);
-    const bool pair = options.aa && !cell.place.oversubscribed && cell.placement == options.placements.front() &&
+    const bool pair = options.aa && !cell.place.oversubscribed && cell.placement == first_placement &&
                       cell.lock_home == options.lock_homes.front() && is_aa_lock(*cell.lock, options.locks);
     if (pair) {
         plan.cells.back().aa = "a";
@@ -94,14 +94,15 @@ void add_point(Plan& plan, const RunOptions& options, const PlannedCell& cell) {
                                           ? "rw_mix"
                                           : options.workloads.front()->name;
     if (options.untimed && cell.threads == 1 && cell.workload->info->name == shortest &&
-        cell.placement == options.placements.front()) {
+        cell.placement == first_placement) {
         plan.cells.push_back(cell);
         plan.cells.back().untimed = true;
     }
 }
 
-void add_cells(Plan& plan, const RunOptions& options, const HostPlacer& host, const WorkloadInfo& info,
-               std::uint32_t threads, const std::string& placement, const std::string& lock_home) {
+void add_cells(RunPlan& plan, const RunOptions& options, const HostPlacer& host, const HostPlacer::Chosen& chosen,
+               const WorkloadInfo& info, std::uint32_t threads, const std::string& placement,
+               const std::string& lock_home) {
     for (const ParamValues& params : sweep_params(info, options.params)) {
         const CellPlace place = host.place(placement, lock_home, reading_threads(info, params, threads));
         for (const LockRunner* lock : options.locks) {
@@ -113,12 +114,12 @@ void add_cells(Plan& plan, const RunOptions& options, const HostPlacer& host, co
             cell.lock_home = lock_home;
             cell.threads = threads;
             cell.place = place;
-            add_point(plan, options, cell);
+            add_point(plan, options, chosen.placements.front(), cell);
         }
     }
 }
 
-void shuffle_windows(Plan& plan) {
+void shuffle_windows(RunPlan& plan) {
     RandomStream random(plan.seed);
     std::uint64_t order = 0;
     for (std::uint32_t block = 0; block < plan.repetitions; ++block) {
@@ -139,7 +140,7 @@ json nodes_to_json(const std::vector<NodeId>& nodes) { return json(nodes); }
 
 }  // namespace
 
-std::vector<const LockRunner*> Plan::locks() const {
+std::vector<const LockRunner*> RunPlan::locks() const {
     std::vector<const LockRunner*> found;
     for (const LockRunner& runner : lock_runners()) {
         if (std::any_of(cells.begin(), cells.end(), [&](const PlannedCell& cell) { return cell.lock == &runner; })) {
@@ -149,8 +150,8 @@ std::vector<const LockRunner*> Plan::locks() const {
     return found;
 }
 
-Plan make_plan(const RunOptions& options, const HostPlacer& host) {
-    Plan plan;
+RunPlan make_plan(const RunOptions& options, const HostPlacer& host) {
+    RunPlan plan;
     plan.seed = options.seed;
     plan.window_ns = options.window_ns;
     plan.warmup_ns = options.warmup_ns;
@@ -161,26 +162,19 @@ Plan make_plan(const RunOptions& options, const HostPlacer& host) {
     plan.counters = options.counters;
     plan.benchmark_flags = options.benchmark_flags;
     const std::vector<std::uint32_t>& threads = options.threads.empty() ? host.auto_threads : options.threads;
+    const HostPlacer::Chosen chosen = host.choose(options.placements, threads);
+    plan.notes = chosen.notes;
     for (const WorkloadInfo* info : options.workloads) {
         for (const std::uint32_t count : threads) {
-            std::vector<std::string> before;
-            for (const std::string& placement : options.placements) {
-                if (const std::string same = host.same_as(placement, count, before); !same.empty()) {
-                    if (std::find(plan.notes.begin(), plan.notes.end(), same) == plan.notes.end()) {
-                        plan.notes.push_back(same);
-                    }
-                    continue;
-                }
-                before.push_back(placement);
+            for (const std::string& placement : chosen.placements) {
                 for (const std::string& lock_home : options.lock_homes) {
-                    add_cells(plan, options, host, *info, count, placement, lock_home);
+                    add_cells(plan, options, host, chosen, *info, count, placement, lock_home);
                 }
             }
         }
     }
     if (plan.cells.empty()) {
-        throw HostError(ExitCode::host_lacks,
-                        "no cell is left to measure: " + fmt::format("{}", fmt::join(plan.notes, " ")));
+        throw HostError("no cell is left to measure: " + fmt::format("{}", fmt::join(plan.notes, " ")));
     }
     for (std::size_t id = 0; id < plan.cells.size(); ++id) {
         plan.cells[id].id = id;
@@ -192,7 +186,7 @@ Plan make_plan(const RunOptions& options, const HostPlacer& host) {
     return plan;
 }
 
-json plan_to_json(const Plan& plan) {
+json plan_to_json(const RunPlan& plan) {
     json cells = json::array();
     for (const PlannedCell& cell : plan.cells) {
         cells.push_back({{"id", cell.id},
@@ -232,8 +226,8 @@ json plan_to_json(const Plan& plan) {
             {"order", order}};
 }
 
-Plan plan_from_json(const json& text) {
-    Plan plan;
+RunPlan plan_from_json(const json& text) {
+    RunPlan plan;
     try {
         plan.seed = text.at("seed");
         plan.window_ns = static_cast<Nanoseconds>(text.at("window_ms").get<double>() * 1e6);

@@ -45,7 +45,7 @@ struct PlannedWindow {
     std::uint32_t block = 0;
 };
 
-struct Plan {
+struct RunPlan {
     std::uint64_t seed = 1;
     Nanoseconds window_ns = 0;
     Nanoseconds warmup_ns = 0;
@@ -66,22 +66,24 @@ struct Plan {
 
 // What planning asks of the host; a seam, so that plans are tested for machines that are not here.
 struct HostPlacer {
+    struct Chosen {
+        std::vector<std::string> placements;
+        std::vector<std::string> notes;  // a sentence for each that was asked for and does not run
+    };
     std::uint32_t cpus = 1;                   // CPUs that may be used
     std::vector<std::uint32_t> auto_threads;  // thread counts for --threads=auto
-    // Places `threads` threads, `reads[t]` telling which mostly read. Throws HostError for a placement this host lacks.
+    // Which of the placements asked for (names or globs) differ on this host. Throws HostError for a named one that it lacks.
+    std::function<Chosen(const std::vector<std::string>& globs, const std::vector<std::uint32_t>& threads)> choose;
+    // Places a thread for each element of `reads`, which tells whether it mostly reads. Throws HostError for a home this host lacks.
     std::function<CellPlace(const std::string& placement, const std::string& lock_home, const std::vector<bool>& reads)>
         place;
-    // Why `placement` need not run beside those in `before` with so many threads; empty: it is different from all of them.
-    std::function<std::string(const std::string& placement, std::uint32_t threads,
-                              const std::vector<std::string>& before)>
-        same_as;
 };
 
 // Throws UsageError or HostError.
-Plan make_plan(const RunOptions& options, const HostPlacer& host);
+RunPlan make_plan(const RunOptions& options, const HostPlacer& host);
 
-nlohmann::json plan_to_json(const Plan& plan);
+nlohmann::json plan_to_json(const RunPlan& plan);
 // Throws UsageError when it names what this binary does not have.
-Plan plan_from_json(const nlohmann::json& json);
+RunPlan plan_from_json(const nlohmann::json& json);
 
 }  // namespace lockbench

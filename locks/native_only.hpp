@@ -36,7 +36,9 @@ constexpr LockInfo library_info(std::string_view name, std::string_view library,
             .is_locked = false,
             .convoys = false,
             .control = false,
-            .origin = origin};
+            .origin = origin,
+            .floor_read = "xadd32+cas32",
+            .floor_write = "cas32+cas32"};
 }
 
 template <Platform P>

@@ -2,18 +2,31 @@
 // The list of locks. A lock is added by its include and its line in AllLocks; tools, tests, tables and plots follow from here.
 #pragma once
 
-#include <string_view>
-
 #include "locks/controls.hpp"
 #include "locks/lock.hpp"
+#include "locks/mcs.hpp"
+#include "locks/mutex_3_10.hpp"
+#include "locks/osq.hpp"
+#include "locks/qrwlock.hpp"
+#include "locks/qspinlock.hpp"
+#include "locks/rwlock_classic.hpp"
+#include "locks/rwsem_3_10.hpp"
+#include "locks/rwsem_3_16.hpp"
+#include "locks/rwsem_3_8.hpp"
 #include "locks/ticket.hpp"
 #include "locks/type_list.hpp"
+#include "locks/yield_lock.hpp"
 
 namespace lockbench {
 
-// Every lock written over the seam, for any platform.
+// Every lock written over the seam, for any platform. The order is that of tables: exclusive spin locks, reader-writer spin locks,
+// sleeping locks by era, then their builds for more threads than CPUs.
 template <Platform P>
-using AllLocks = TypeList<TicketLock<P>>;
+using AllLocks =
+    TypeList<TicketLock<P>, McsLock<P>, OsqLock<P>, QSpinLock<P, SubWord::mixed>, QSpinLock<P, SubWord::portable>,
+             RwlockClassic<P>, QrwLock<P, SubWord::mixed>, QrwLock<P, SubWord::portable>, Mutex310<P>, Rwsem38<P>,
+             Rwsem310<P>, Rwsem316<P>, Mutex310<P, SpinThenYieldLock<P>>, Rwsem38<P, SpinThenYieldLock<P>>,
+             Rwsem310<P, SpinThenYieldLock<P>>, Rwsem316<P, SpinThenYieldLock<P>>>;
 
 // Locks that exist only for the harness's own tests: one that does nothing and one that does not exclude.
 template <Platform P>

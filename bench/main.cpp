@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// The edge: parses, dispatches, turns errors into sentences and exit codes.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+
+#include "bench/child.hpp"
+#include "bench/compare.hpp"
+#include "bench/errors.hpp"
+#include "bench/lists.hpp"
+#include "bench/machine.hpp"
+#include "bench/nearest.hpp"
+#include "bench/options.hpp"
+#include "bench/run.hpp"
+
+namespace lockbench {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 done, 1 a check or trial failed, 2 wrong usage, 3 the host lacks what was asked, 130 interrupted.\n"
+    "Files of a run and what a figure means: results/README.md. Plots and report: plot.py DIR.";
+
+void add_run(CLI::App& app, RawRunOptions& raw) {
+    CLI::App* run = app.add_subcommand("run", "Measure locks on workloads on this machine");
+    run->add_option("--locks", raw.locks, "Globs of lock names, comma-separated [all but controls and .yield builds]");
+    run->add_option("--workloads", raw.workloads, "Globs of workload names [all]");
+    run->add_option("--threads", raw.threads, "Thread counts, or auto: 1, 2, 4 .. up to the usable CPUs [auto]");
+    run->add_option("--placements", raw.placements, "Where threads go, see 'lockbench list placements' [compact]");
+    run->add_option("--lock-home", raw.lock_homes,
+                    "NUMA node of the lock: local, remote, first, last, node:N, interleave [local]");
+    run->add_option("--param", raw.params, "workload.key=value[,value..]; may repeat; lists form a product");
+    run->add_option("--counters", raw.counters,
+                    "Globs of counter names, see 'lockbench list counters' [the best the host has]");
+    run->add_option("--window-ms", raw.window_ms, "Length of a timed window, ms [100; 500 with --full]");
+    run->add_option("--warmup-ms", raw.warmup_ms, "Run before each window, not measured, ms [20]");
+    run->add_option("--repetitions", raw.repetitions, "Windows a cell, each in another process [10; 20 with --full]");
+    run->add_option("--sample-every", raw.sample_every, "Time one acquisition in so many [128]");
+    run->add_option("--seed", raw.seed, "Seed of the order and of all random streams [drawn and recorded]");
+    run->add_option("--out", raw.out, "Folder for the files of the run; must not exist or be empty [out/<UTC time>]");
+    run->add_option("--resume", raw.resume, "Go on with an interrupted run in this folder");
+    run->add_flag("--quick", raw.quick,
+                  "The short comparison: threads 1 and 2, ten windows of 100 ms; some two minutes");
+    run->add_flag("--full", raw.full, "All placements that differ here, twenty windows of 500 ms");
+    run->add_flag("--no-uncontended", raw.no_uncontended, "Leave the uncontended costs out");
+    run->add_flag("--no-untimed", raw.no_untimed, "Leave the untimed pass out");
+    run->add_flag("--no-aa", raw.no_aa, "Leave the A/A pairs out (no difference can then be told from noise)");
+    run->add_flag("--allow-convoy", raw.allow_convoy, "Run FIFO spin locks with more threads than CPUs");
+    run->add_flag("--allow-illegal", raw.allow_illegal,
+                  "Run combinations that a kernel must not (none exists in this release)");
+    run->allow_extras();
+    run->footer("--benchmark_* flags go to Google Benchmark, but for those that time or repeat.\n" +
+                std::string(kFooter));
+}
+
+// What CLI11 left over on `run` may only be flags for Google Benchmark.
+void take_extras(CLI::App& app, RawRunOptions& raw) {
+    CLI::App* run = app.get_subcommand("run");
+    std::vector<std::string> known;
+    for (const CLI::Option* option : run->get_options()) {
+        known.push_back(option->get_name());
+    }
+    for (const std::string& extra : run->remaining()) {
+        if (extra.rfind("--benchmark_", 0) != 0) {
+            const std::string name = extra.substr(0, extra.find('='));
+            throw UsageError(fmt::format("run: there is no option {}; the nearest is {}. See 'lockbench run --help'.",
+                                         name, nearest(name, known)));
+        }
+        raw.benchmark_flags.push_back(extra);
+    }
+}
+
+int run_main(int argc, char** argv) {
+    // The hidden command of the children, kept out of the help.
+    if (argc == 4 && std::string(argv[1]) == "child") {
+        return run_child(argv[2], static_cast<std::uint32_t>(std::stoul(argv[3])));
+    }
+    CLI::App app("lockbench: kernel and library locks on anon_vma workloads, measured on this machine", "lockbench");
+    app.set_version_flag("--version", "lockbench " LOCKBENCH_VERSION);
+    app.require_subcommand(1);
+    app.footer(kFooter);
+    RawRunOptions raw;
+    add_run(app, raw);
+    CLI::App* list = app.add_subcommand("list", "What there is: locks, workloads, placements, counters, params");
+    std::string what;
+    bool as_json = false;
+    list->add_option("what", what, "locks | workloads | placements | counters | params")->required();
+    list->add_flag("--json", as_json, "An array of objects");
+    CLI::App* machine =
+        app.add_subcommand("machine", "This machine: topology, counters, own cost, what would spoil a measurement");
+    machine->add_flag("--json", as_json, "One object");
+    CLI::App* compare = app.add_subcommand("compare", "The same cells of two runs: ratio, interval, verdict");
+    std::string dir_a;
+    std::string dir_b;
+    bool other_machines = false;
+    compare->add_option("DIR_A", dir_a, "Folder of the first run")->required();
+    compare->add_option("DIR_B", dir_b, "Folder of the second run")->required();
+    compare->add_flag("--other-machines", other_machines, "Compare though the machines differ");
+    compare->add_flag("--json", as_json, "An array of objects");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    }
+    if (app.got_subcommand("run")) {
+        take_extras(app, raw);
+        return run_command(check_run_options(raw), {argv, argv + argc});
+    }
+    if (app.got_subcommand("list")) {
+        list_command(what, as_json);
+        return kExitDone;
+    }
+    return app.got_subcommand("machine") ? machine_command(as_json)
+                                         : compare_command(dir_a, dir_b, other_machines, as_json);
+}
+
+}  // namespace
+}  // namespace lockbench
+
+int main(int argc, char** argv) {
+    try {
+        return lockbench::run_main(argc, argv);
+    } catch (const lockbench::UsageError& error) {
+        std::fprintf(stderr, "lockbench: %s\n", error.what());
+        return lockbench::kExitUsage;
+    } catch (const lockbench::HostError& error) {
+        std::fprintf(stderr, "lockbench: %s\n", error.what());
+        return lockbench::kExitHost;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "lockbench: %s\n", error.what());
+        return lockbench::kExitFailed;
+    }
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+#include "bench/run.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <ctime>
+#include <set>
+
+#include "bench/benchmark_json.hpp"
+#include "bench/block_process.hpp"
+#include "bench/environment.hpp"
+#include "bench/errors.hpp"
+#include "bench/host_setup.hpp"
+#include "bench/lists.hpp"
+#include "bench/machine.hpp"
+#include "bench/plan.hpp"
+#include "bench/progress.hpp"
+#include "bench/run_files.hpp"
+
+namespace lockbench {
+namespace {
+
+using nlohmann::json;
+
+std::atomic<bool> interrupted{false};
+void on_interrupt(int) { interrupted.store(true); }
+
+std::string utc_now(const char* format) {
+    const std::time_t now = std::time(nullptr);
+    std::tm utc{};
+    gmtime_r(&now, &utc);
+    char text[64];
+    std::strftime(text, sizeof text, format, &utc);
+    return text;
+}
+
+// What identifies the machine and the binary for --resume: windows of two of either must not be mixed in one run.
+json identity_of(const json& host) {
+    json out = json::object();
+    for (const char* key : {"cpu", "kernel", "binary_id"}) {
+        out[key] = host.contains(key) ? host.at(key) : json(nullptr);
+    }
+    return out;
+}
+
+json new_run(const RunPlan& plan, const std::vector<std::string>& command) {
+    json locks = json::array();
+    for (const LockRunner* lock : plan.locks()) {
+        locks.push_back(lock_to_json(lock->info));
+    }
+    json workloads = json::array();
+    std::set<std::string_view> seen;
+    for (const PlannedCell& cell : plan.cells) {
+        if (seen.insert(cell.workload->info->name).second) {
+            workloads.push_back(workload_to_json(*cell.workload->info));
+        }
+    }
+    return {{"schema_version", 1},
+            {"tool", "lockbench"},
+            {"tool_version", LOCKBENCH_VERSION},
+            {"command", command},
+            {"status", "running"},
+            {"started_at", utc_now("%Y-%m-%dT%H:%M:%SZ")},
+            {"finished_at", nullptr},
+            {"host", describe_host(plan.sample_every)},
+            {"plan", plan_to_json(plan)},
+            {"locks", locks},
+            {"workloads", workloads}};
+}
+
+std::set<std::uint64_t> orders_done(const RunFiles& files) {
+    std::set<std::uint64_t> done;
+    for (const json& window : files.read_windows()) {
+        if (window.at("workload") != "uncontended") {
+            done.insert(window.at("order").get<std::uint64_t>());
+        }
+    }
+    return done;
+}
+
+// Measures everything of the plan that is not there yet. Returns an exit code.
+class Runner {
+  public:
+    Runner(const RunFiles& files, const RunPlan& plan)
+        : files_(files), plan_(plan), progress_(plan.windows.size(), window_cost_s(plan)) {
+        for (const std::uint64_t order : orders_done(files)) {
+            done_.insert(order);
+            progress_.skip();
+        }
+    }
+
+    int run() {
+        for (std::uint32_t block = 0; block < plan_.blocks() && !interrupted; ++block) {
+            const int code = run_block(block);
+            if (code != kExitDone && code != kExitInterrupted) {
+                progress_.finish();
+                return code;
+            }
+        }
+        progress_.finish();
+        return interrupted ? kExitInterrupted : kExitDone;
+    }
+
+    [[nodiscard]] const std::vector<std::string>& failures() const { return failures_; }
+
+  private:
+    static double window_cost_s(const RunPlan& plan) {
+        constexpr double kSetUp =
+            0.012;  // building, verifying and dropping the state of a window on the machine of results/
+        return static_cast<double>(plan.window_ns + plan.warmup_ns) * 1e-9 + kSetUp;
+    }
+
+    [[nodiscard]] bool block_done(std::uint32_t block) const {
+        for (const PlannedWindow& window : plan_.windows) {
+            if (window.block == block && done_.count(window.order) == 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    // A child that dies takes the window in flight with it; that window is recorded as killed and the block goes on in a new child.
+    int run_block(std::uint32_t block) {
+        while (!block_done(block) && !interrupted) {
+            BlockProcess child(files_.dir(), block);
+            std::optional<std::uint64_t> in_flight;
+            std::string check;
+            const auto limit = std::chrono::nanoseconds(plan_.window_ns + plan_.warmup_ns) + std::chrono::seconds(90);
+            while (const auto line = child.read_line(limit, interrupted)) {
+                in_flight = take_line(*line, block, in_flight, check);
+            }
+            const ChildEnd end = child.wait(interrupted);
+            if (interrupted || end.exit_code == kExitInterrupted) {
+                interrupted = true;
+                return kExitInterrupted;
+            }
+            if (end.exit_code == kExitDone && block_done(block)) {
+                break;
+            }
+            if (end.exit_code == kExitHost || end.exit_code == kExitUsage) {
+                return end.exit_code;  // the child said why on stderr
+            }
+            if (in_flight.has_value()) {
+                record_killed(*in_flight, block, check.empty() ? end.text : check);
+            } else if (end.exit_code != kExitFailed || !progressed_) {
+                fmt::print(stderr, "lockbench: the process of block {} {} before it measured anything.\n", block,
+                           end.text);
+                return kExitFailed;
+            }
+            progressed_ = false;
+        }
+        return kExitDone;
+    }
+
+    std::optional<std::uint64_t> take_line(const std::string& line, std::uint32_t block,
+                                           std::optional<std::uint64_t> in_flight, std::string& check) {
+        if (line.rfind("begin ", 0) == 0) {
+            in_flight = std::stoull(line.substr(6));
+            const PlannedCell& cell = plan_.cells[plan_.windows[*in_flight].cell];
+            progress_.begin(block, plan_.blocks(),
+                            fmt::format("{} {} {} thread{}", cell.workload->info->name, cell.lock->info.name,
+                                        cell.threads, cell.threads == 1 ? "" : "s"));
+        } else if (line.rfind("done ", 0) == 0) {
+            done_.insert(std::stoull(line.substr(5)));
+            progress_.done();
+            progressed_ = true;
+            in_flight.reset();
+        } else if (line.rfind("check ", 0) == 0) {
+            check = line.substr(6);
+        } else if (line == "uncontended") {
+            progress_.begin(block, plan_.blocks(), "uncontended costs");
+        }
+        return in_flight;
+    }
+
+    void record_killed(std::uint64_t order, std::uint32_t block, const std::string& why) {
+        const PlannedWindow& window = plan_.windows[order];
+        const PlannedCell& cell = plan_.cells[window.cell];
+        const std::string text = fmt::format("the process {}", why);
+        failures_.push_back(
+            fmt::format("{} {} {} threads: {}", cell.workload->info->name, cell.lock->info.name, cell.threads, text));
+        WindowWriter(files_.windows_jsonl()).append(killed_window(plan_, cell, window, block, text));
+        done_.insert(order);
+        progress_.done();
+    }
+
+    const RunFiles& files_;
+    const RunPlan& plan_;
+    Progress progress_;
+    std::set<std::uint64_t> done_;
+    std::vector<std::string> failures_;
+    bool progressed_ = false;
+};
+
+RunPlan start_or_resume(const RunOptions& options, const RunFiles& files, const std::vector<std::string>& command,
+                        json& run) {
+    if (options.resume.empty()) {
+        RunPlan plan = make_plan(options, make_placer(host_topology()));
+        run = new_run(plan, command);
+        files.create();
+        host_topology().export_xml(files.topology_xml().string());
+        files.write_run(run);
+        return plan;
+    }
+    files.require();
+    run = files.read_run();
+    if (!run.contains("plan") || !run.contains("host") || run.value("tool", "") != "lockbench") {
+        throw UsageError(fmt::format("--resume: {} is not a run of lockbench.", files.run_json().string()));
+    }
+    RunPlan plan = plan_from_json(run.at("plan"));
+    const json host = describe_host(0);
+    const json was = identity_of(run.at("host"));
+    const json now = identity_of(host);
+    for (const auto& [key, value] : was.items()) {
+        if (value != now.at(key)) {
+            throw HostError(
+                fmt::format("--resume: the run was begun with another {} ({}, now {}); its windows must not be mixed.",
+                            key, value.dump(), now.at(key).dump()));
+        }
+    }
+    files.mend_windows();
+    run["status"] = "running";
+    run["resumed"] = run.value("resumed", json::array());
+    run["resumed"].push_back(utc_now("%Y-%m-%dT%H:%M:%SZ"));
+    files.write_run(run);
+    return plan;
+}
+
+void print_plan(const RunFiles& files, const RunPlan& plan, const json& run) {
+    fmt::print("lockbench: {} cells, {} windows of {:g} ms in {} processes, seed {}; into {}\n", plan.cells.size(),
+               plan.windows.size(), static_cast<double>(plan.window_ns) * 1e-6, plan.blocks(), plan.seed,
+               files.dir().string());
+    for (const std::string& note : plan.notes) {
+        fmt::print("note: {}\n", note);
+    }
+    for (const json& warning : run.at("host").value("warnings", json::array())) {
+        fmt::print("warning [{}]: {}\n", warning.value("code", ""), warning.value("text", ""));
+    }
+    std::fflush(stdout);
+}
+
+// Failed checks of windows that were measured; those of killed ones the runner knows.
+std::vector<std::string> failed_checks(const std::vector<json>& windows) {
+    std::vector<std::string> failures;
+    for (const json& window : windows) {
+        for (const json& failure : window.at("checks").at("failed")) {
+            failures.push_back(fmt::format("{} {} {} threads, order {}: {}", window.at("workload").get<std::string>(),
+                                           window.at("lock").get<std::string>(), window.at("threads").get<int>(),
+                                           window.at("order").dump(), failure.get<std::string>()));
+        }
+    }
+    return failures;
+}
+
+}  // namespace
+
+int run_command(const RunOptions& options, const std::vector<std::string>& command) {
+    install_host();
+    const std::string default_out = "out/" + utc_now("%Y%m%dT%H%M%SZ");
+    const RunFiles files(!options.resume.empty() ? options.resume : options.out.empty() ? default_out : options.out);
+    json run;
+    const RunPlan plan = start_or_resume(options, files, command, run);
+    print_plan(files, plan, run);
+    struct sigaction action {};
+    action.sa_handler = &on_interrupt;
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+
+    const json load_before = load_snapshot();
+    int code = Runner(files, plan).run();
+    const std::vector<json> windows = files.read_windows();
+    const std::vector<std::string> failures = failed_checks(windows);
+    run["host"]["during"] = load_difference(load_before, load_snapshot());
+    run["status"] = code == kExitDone ? "done" : code == kExitInterrupted ? "interrupted" : "failed";
+    run["finished_at"] = code == kExitInterrupted ? json(nullptr) : json(utc_now("%Y-%m-%dT%H:%M:%SZ"));
+    files.write_run(run);
+    files.write_benchmark(benchmark_json(run, windows));
+    for (const std::string& failure : failures) {
+        fmt::print("FAILED: {}\n", failure);
+    }
+    if (code == kExitDone && !failures.empty()) {
+        code = kExitFailed;
+    }
+    fmt::print("{}: {} of {} windows in {}\n",
+               code == kExitInterrupted ? "interrupted; what is measured stays" : "measured", orders_done(files).size(),
+               plan.windows.size(), files.windows_jsonl().string());
+    if (code == kExitInterrupted) {
+        fmt::print("go on with: lockbench run --resume={}\n", files.dir().string());
+    }
+    return code;
+}
+
+}  // namespace lockbench

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+#include "bench/uncontended.hpp"
+
+#include <benchmark/benchmark.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <map>
+#include <string>
+
+#include "bench/record.hpp"
+#include "platform/native.hpp"
+
+namespace lockbench {
+namespace {
+
+using nlohmann::json;
+
+// Iterations a step of the benchmark's loop: its own cost per iteration (0.6 ns) is spread over so many pairs.
+constexpr std::int64_t kBatch = 2048;
+// Length of one calibrated run; the spread comes from the blocks, each a process of its own.
+constexpr double kMinTime = 0.002;
+
+struct Case {
+    const LockRunner* lock;
+    Mode mode;
+    Spacing spacing;
+    [[nodiscard]] PairLoop loop() const { return mode == Mode::read ? lock->read_pairs : lock->write_pairs; }
+    [[nodiscard]] std::string_view floor() const { return floor_of(lock->info, mode); }
+};
+
+void loop_body(benchmark::State& state, PairLoop loop, Spacing spacing) {
+    while (state.KeepRunningBatch(kBatch)) {
+        loop(static_cast<std::uint64_t>(kBatch), spacing, kGapNs);
+    }
+}
+
+// Keeps what each benchmark measured, by name, and prints nothing: the child's stdout belongs to the parent.
+class Collector : public benchmark::BenchmarkReporter {
+  public:
+    struct Entry {
+        double ns = 0;
+        std::int64_t iterations = 0;
+    };
+    bool ReportContext(const Context&) override { return true; }
+    void ReportRuns(const std::vector<Run>& runs) override {
+        for (const Run& run : runs) {
+            if (!run.error_occurred) {
+                entries[run.run_name.function_name] = {run.GetAdjustedRealTime(),
+                                                       static_cast<std::int64_t>(run.iterations)};
+            }
+        }
+    }
+    std::map<std::string, Entry> entries;
+};
+
+std::string case_name(std::size_t index, const char* part) { return "uncontended" + std::to_string(index) + part; }
+
+std::vector<Case> cases_of(const RunPlan& plan) {
+    std::vector<Case> cases;
+    for (const LockRunner* lock : plan.locks()) {
+        for (const Mode mode : {Mode::read, Mode::write}) {
+            for (const Spacing spacing : {Spacing::tight, Spacing::spaced}) {
+                const Case one{lock, mode, spacing};
+                if (one.loop() != nullptr && find_floor(one.floor()) != nullptr) {
+                    cases.push_back(one);
+                }
+            }
+        }
+    }
+    return cases;
+}
+
+json case_to_json(const Case& one, const RunPlan& plan, std::uint32_t block, CpuId cpu, const Collector::Entry& cost,
+                  const Collector::Entry& floor, double gap_ns) {
+    const double subtract = one.spacing == Spacing::spaced ? gap_ns : 0;
+    json out = {
+        {"platform", "native"},
+        {"machine", "this"},
+        {"lock", one.lock->info.name},
+        {"build", build_name()},
+        {"workload", "uncontended"},
+        {"params", {{"mode", one.mode == Mode::read ? "read" : "write"}, {"spacing", to_string(one.spacing)}}},
+        {"placement", "compact"},
+        {"lock_home", "local"},
+        {"threads", 1},
+        {"cpus", {cpu}},
+        {"repetition", block},
+        {"process", getpid()},
+        {"block", block},
+        {"order", nullptr},
+        {"seed", plan.seed},
+        {"aa", nullptr},
+        {"started_at", std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count()},
+        {"uncontended",
+         {{"cost_ns", cost.ns - subtract},
+          {"floor_ns", floor.ns - subtract},
+          {"floor", one.floor()},
+          {"gap_ns", one.spacing == Spacing::spaced ? json(gap_ns) : json(nullptr)},
+          {"iterations", cost.iterations}}},
+        {"checks", {{"passed", true}, {"failed", json::array()}}},
+        {"flags", one.lock->info.control ? json{"broken"} : json::array()}};
+    for (const char* key :
+         {"homes", "window_s", "overlap", "start_skew_ns", "ops", "ops_per_s", "acquisitions", "wait_ns",
+          "longest_starvation_ns", "jain", "handoff", "counters", "counters_reason", "events", "sites", "usage"}) {
+        out[key] = nullptr;
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string_view floor_of(const LockInfo& info, Mode mode) {
+    return mode == Mode::read ? info.floor_read : info.floor_write;
+}
+
+void measure_uncontended(const RunPlan& plan, std::uint32_t block, CpuId cpu,
+                         const std::function<void(const json&)>& emit) {
+    std::vector<Case> cases = cases_of(plan);
+    RandomStream random(plan.seed + 0x10000U + block);
+    for (std::size_t i = cases.size(); i > 1; --i) {
+        std::swap(cases[i - 1], cases[random.below(static_cast<std::uint32_t>(i))]);
+    }
+    const auto add = [](const std::string& name, PairLoop loop, Spacing spacing) {
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [loop, spacing](benchmark::State& state) { loop_body(state, loop, spacing); })
+            ->UseRealTime()
+            ->MinTime(kMinTime)
+            ->Unit(benchmark::kNanosecond);
+    };
+    add("uncontended_gap", find_floor("nothing"), Spacing::spaced);
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+        // Lock and floor one after the other: they share the state of the machine, so their ratio is of this moment.
+        add(case_name(i, "lock"), cases[i].loop(), cases[i].spacing);
+        add(case_name(i, "floor"), find_floor(cases[i].floor()), cases[i].spacing);
+    }
+    Collector collector;
+    benchmark::RunSpecifiedBenchmarks(&collector);
+    benchmark::ClearRegisteredBenchmarks();
+    const double gap_ns = collector.entries["uncontended_gap"].ns;
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+        emit(case_to_json(cases[i], plan, block, cpu, collector.entries[case_name(i, "lock")],
+                          collector.entries[case_name(i, "floor")], gap_ns));
+    }
+}
+
+}  // namespace lockbench
