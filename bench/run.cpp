@@ -15,6 +15,7 @@
 #include "bench/environment.hpp"
 #include "bench/errors.hpp"
 #include "bench/host_setup.hpp"
+#include "bench/killed_window.hpp"
 #include "bench/lists.hpp"
 #include "bench/machine.hpp"
 #include "bench/plan.hpp"
@@ -39,13 +40,7 @@ std::string utc_now(const char* format) {
 }
 
 // What identifies the machine and the binary for --resume: windows of two of either must not be mixed in one run.
-json identity_of(const json& host) {
-    json out = json::object();
-    for (const char* key : {"cpu", "kernel", "binary_id"}) {
-        out[key] = host.contains(key) ? host.at(key) : json(nullptr);
-    }
-    return out;
-}
+json identity_of(const json& host) { return {{"host", host_id(host)}, {"binary", host.value("binary_id", "")}}; }
 
 json new_run(const RunPlan& plan, const std::vector<std::string>& command) {
     json locks = json::array();
@@ -145,7 +140,7 @@ class Runner {
                 return end.exit_code;  // the child said why on stderr
             }
             if (in_flight.has_value()) {
-                record_killed(*in_flight, block, check.empty() ? end.text : check);
+                record_killed(*in_flight, check.empty() ? end.text : check);
             } else if (end.exit_code != kExitFailed || !progressed_) {
                 fmt::print(stderr, "lockbench: the process of block {} {} before it measured anything.\n", block,
                            end.text);
@@ -177,13 +172,13 @@ class Runner {
         return in_flight;
     }
 
-    void record_killed(std::uint64_t order, std::uint32_t block, const std::string& why) {
+    void record_killed(std::uint64_t order, const std::string& why) {
         const PlannedWindow& window = plan_.windows[order];
         const PlannedCell& cell = plan_.cells[window.cell];
         const std::string text = fmt::format("the process {}", why);
         failures_.push_back(
             fmt::format("{} {} {} threads: {}", cell.workload->info->name, cell.lock->info.name, cell.threads, text));
-        WindowWriter(files_.windows_jsonl()).append(killed_window(plan_, cell, window, block, text));
+        WindowWriter(files_.windows_jsonl()).append(killed_window(plan_, window, text));
         done_.insert(order);
         progress_.done();
     }
@@ -270,11 +265,12 @@ int run_command(const RunOptions& options, const std::vector<std::string>& comma
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
 
-    const json load_before = load_snapshot();
+    const LoadSnapshot load_before = read_load();
     int code = Runner(files, plan).run();
     const std::vector<json> windows = files.read_windows();
     const std::vector<std::string> failures = failed_checks(windows);
-    run["host"]["during"] = load_difference(load_before, load_snapshot());
+    record_load_after(run["host"], load_before, read_load());
+    run["host"]["warnings"] = to_json(host_warnings(run["host"]));
     run["status"] = code == kExitDone ? "done" : code == kExitInterrupted ? "interrupted" : "failed";
     run["finished_at"] = code == kExitInterrupted ? json(nullptr) : json(utc_now("%Y-%m-%dT%H:%M:%SZ"));
     files.write_run(run);
