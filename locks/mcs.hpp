@@ -118,10 +118,9 @@ class McsLock {
   private:
     static QNode& prepare(Token& token) {
         QNode& node = token.node_;
-        // relaxed: published by the exchange of the tail (R1, R2).
-        node.next.store(nullptr, relaxed);
-        // relaxed: as above.
-        node.locked.store(0, relaxed);
+        // Nobody can reach the node yet; the exchange of the tail publishes it (R1, R2).
+        node.next.init(nullptr);
+        node.locked.init(0);
         return node;
     }
 

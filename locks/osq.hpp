@@ -46,11 +46,34 @@ class OptimisticSpinQueue {
     OptimisticSpinQueue(const OptimisticSpinQueue&) = delete;
     OptimisticSpinQueue& operator=(const OptimisticSpinQueue&) = delete;
 
+    // A waiter's place. Each turn sets all fields anew. On a line of its own: a waiter's polling disturbs nobody.
+    struct alignas(kCacheLine) QNode {
+        typename P::template Atomic<QNode*> next;
+        typename P::template Atomic<QNode*> prev;
+        typename P::template Atomic<std::uint32_t> locked;
+        typename P::template Atomic<std::uint32_t> number;  // encoding of the owner, what the tail says when it is last
+    };
+    static QNode& node(ThreadId number) {
+        return P::template PerThread<Slots, Tag>::at(number / kSlots).nodes[number % kSlots];
+    }
+
     // True: the caller owns the queue. False, only when a stop fired: it is not in the queue. Without stops always
     // true.
     template <class... Stops>
     bool lock(ThreadId self, Stops&&... stops) {
-        QNode& node = prepare(self);
+        return lock_with(node(self), self, stops...);
+    }
+    bool try_lock(ThreadId self) { return try_lock_with(node(self), self); }
+    void unlock(ThreadId self) {
+        if (!unlock_alone(self)) {
+            unlock_slow(node(self));
+        }
+    }
+
+    // The same for callers that keep the address of node(self).
+    template <class... Stops>
+    bool lock_with(QNode& mine, ThreadId self, Stops&&... stops) {
+        prepare(mine, self);
         // acq_rel. R1 pairs with A1: the node is initialised for whoever swaps the tail next and links to it. A1 pairs
         // with R1, R2, R4, R5: prev's initialisation, and what others did to its node, come before the link stored into
         // it; and an empty queue hands over what its last owner did.
@@ -58,27 +81,22 @@ class OptimisticSpinQueue {
         if (old == kNobody) {
             return true;
         }
-        return wait_slow(node, node_of(old), stops...);
+        return wait_slow(mine, old, stops...);
     }
-
     // Takes the queue if nobody is in it.
-    bool try_lock(ThreadId self) {
+    bool try_lock_with(QNode& mine, ThreadId self) {
         // relaxed: only a guess that saves a shared line from being taken in vain; the exchange decides.
         if (tail_.load(relaxed) != kNobody) {
             return false;
         }
-        prepare(self);
+        prepare(mine, self);
         // acq_rel, as in lock(). A2 pairs with R4, R5. R2 pairs with A1.
         return tail_.try_cas(kNobody, encode(self), acq_rel);
     }
-
-    void unlock(ThreadId self) {
-        // acq_rel. R4 pairs with A1, A2: the next owner sees what this one did. A4 pairs with R5: a follower that came
-        // and left is done with this node, which may go to another queue next.
-        if (tail_.try_cas(encode(self), kNobody, acq_rel)) {
-            return;
+    void unlock_with(QNode& mine, ThreadId self) {
+        if (!unlock_alone(self)) {
+            unlock_slow(mine);
         }
-        unlock_slow(self);
     }
 
     // relaxed: the caller orders this load against its own writes.
@@ -89,78 +107,71 @@ class OptimisticSpinQueue {
     static constexpr std::uint32_t kNobody = 0;
     static_assert(std::has_single_bit(kSlots) && kMaxThreads < kNoThread / kSlots);
 
-    // Every field may be touched late by a former neighbour (I3), so all are atomic and each turn stores them anew. A
-    // line of its own.
-    struct alignas(kCacheLine) QNode {
-        typename P::template Atomic<QNode*> next;
-        typename P::template Atomic<QNode*> prev;
-        typename P::template Atomic<std::uint32_t> locked;
-        typename P::template Atomic<std::uint32_t> number;  // encoding of the owner, what the tail says when it is last
-    };
     struct Slots {
         QNode nodes[kSlots];
     };
 
     static std::uint32_t encode(ThreadId self) { return self + 1; }
-    static QNode& node_of(std::uint32_t encoded) {
-        const std::uint32_t number = encoded - 1;
-        return P::template PerThread<Slots, Tag>::at(number / kSlots).nodes[number % kSlots];
-    }
 
     // prev is not set here: an owner has none, and a waiter sets it before anybody can look.
-    static QNode& prepare(ThreadId self) {
-        QNode& node = node_of(encode(self));
-        // relaxed, all three: published by the exchange of the tail (R1, R2).
-        node.locked.store(0, relaxed);
-        // relaxed: see above.
-        node.next.store(nullptr, relaxed);
-        // relaxed: see above.
-        node.number.store(encode(self), relaxed);
-        return node;
+    static void prepare(QNode& mine, ThreadId self) {
+        // Nobody reaches these two before the exchange of the tail publishes them (R1, R2).
+        mine.locked.init(0);
+        mine.number.init(encode(self));
+        // relaxed: published likewise, but a former neighbour may just be looking at it (I3).
+        mine.next.store(nullptr, relaxed);
+    }
+
+    // False: somebody follows.
+    bool unlock_alone(ThreadId self) {
+        // acq_rel. R4 pairs with A1, A2: the next owner sees what this one did. A4 pairs with R5: a follower that came
+        // and left is done with this node, which may go to another queue next.
+        return tail_.try_cas(encode(self), kNobody, acq_rel);
     }
 
     template <class... Stops>
-    [[gnu::noinline, gnu::cold]] bool wait_slow(QNode& node, QNode& prev, Stops&... stops) {
+    [[gnu::noinline, gnu::cold]] bool wait_slow(QNode& mine, std::uint32_t old, Stops&... stops) {
+        QNode& prev = node(old - 1);
         P::event(Event::queued);
-        // relaxed: published by R3. Once the link is out, a leaving prev may set it to its own prev (R6); were this
-        // store to land after that one, this thread would wait for a node that is gone.
-        node.prev.store(&prev, relaxed);
+        // Nobody reaches it before R3 publishes it. Once the link is out, a leaving prev may set it to its own prev
+        // (R6); were this store to land after that one, this thread would wait for a node that is gone.
+        mine.prev.init(&prev);
         // release (R3, pairs with A6): whoever takes this link sees the node behind it: locked is 0 before the
         // hand-over sets it, and prev is set before a leaving neighbour changes it.
-        prev.next.store(&node, release);
+        prev.next.store(&mine, release);
         const auto my_turn = [](std::uint32_t locked) { return locked != 0; };
         if constexpr (sizeof...(Stops) == 0) {
             // acquire (A3, pairs with R8): what the last owner did is seen.
-            node.locked.await(my_turn, acquire);
+            mine.locked.await(my_turn, acquire);
             return true;
         } else {
             // acquire (A3, as above).
-            const int stopped = node.locked.await_until(my_turn, acquire, stops...);
-            return stopped == 0 || leave(node, prev);
+            const int stopped = mine.locked.await_until(my_turn, acquire, stops...);
+            return stopped == 0 || leave(mine, prev);
         }
     }
 
     // Steps A, B, C. True: the queue was handed over before the departure could begin, so the caller owns it.
-    bool leave(QNode& node, QNode& first_prev) {
+    bool leave(QNode& mine, QNode& first_prev) {
         QNode* prev = &first_prev;
         // Step A.
         for (typename P::Retry loop;; loop.again()) {
             // relaxed: takes a link back and says nothing; what is done to prev later is published by R5 and R7.
-            if (prev->next.try_cas(&node, nullptr, relaxed)) {
+            if (prev->next.try_cas(&mine, nullptr, relaxed)) {
                 break;
             }
             // acquire (A5, pairs with R8): prev is unlocking and took the link first. Only now may "true" be said:
             // before the hand-over the queue still is prev's.
-            if (node.locked.load(acquire) != 0) {
+            if (mine.locked.load(acquire) != 0) {
                 return true;
             }
             // acquire (A7, pairs with R6): prev has left; the new one, found in the link, is initialised.
-            prev = node.prev.load(acquire);
+            prev = mine.prev.load(acquire);
         }
         // relaxed: prev cannot leave, so its number stands; it was seen by A1 or A7.
         const std::uint32_t prev_number = prev->number.load(relaxed);
         // Step B.
-        QNode* const next = take_next(node, prev_number);
+        QNode* const next = take_next(mine, prev_number);
         P::event(Event::unqueued);
         if (next == nullptr) {
             return false;
@@ -175,9 +186,9 @@ class OptimisticSpinQueue {
 
     // The node that follows, taken out of the link; or null once the tail was moved from this node to `before`, as
     // nothing follows. Step B of a departure (before: prev's number) and of unlock (before: nobody).
-    QNode* take_next(QNode& node, std::uint32_t before) {
+    QNode* take_next(QNode& mine, std::uint32_t before) {
         // relaxed: this thread's own number.
-        const std::uint32_t me = node.number.load(relaxed);
+        const std::uint32_t me = mine.number.load(relaxed);
         for (typename P::Retry loop;; loop.again()) {
             // relaxed: only a guess, the exchange decides.
             const bool last = tail_.load(relaxed) == me;
@@ -188,21 +199,20 @@ class OptimisticSpinQueue {
                 return nullptr;
             }
             // relaxed: only a guess, the exchange decides.
-            if (node.next.load(relaxed) == nullptr) {
+            if (mine.next.load(relaxed) == nullptr) {
                 continue;
             }
             // acquire (A6, pairs with R3, R7): the follower's node may be written. It may have taken the link back
             // first: null again.
-            QNode* const next = node.next.exchange(nullptr, acquire);
+            QNode* const next = mine.next.exchange(nullptr, acquire);
             if (next != nullptr) {
                 return next;
             }
         }
     }
 
-    [[gnu::noinline, gnu::cold]] void unlock_slow(ThreadId self) {
-        QNode& node = node_of(encode(self));
-        QNode* const next = take_next(node, kNobody);
+    [[gnu::noinline, gnu::cold]] void unlock_slow(QNode& mine) {
+        QNode* const next = take_next(mine, kNobody);
         if (next != nullptr) {
             // release (R8, pairs with A3, A5): the next owner sees what this one did.
             next->locked.store(1, release);
@@ -215,11 +225,30 @@ class OptimisticSpinQueue {
 // The queue as a lock: who is first holds it. Nobody leaves.
 template <Platform P>
 class OsqLock {
+  private:
+    // Locks of this kind that a thread may hold or wait for at once. The tail names a node by number, so nodes cannot
+    // live in tokens.
+    static constexpr std::uint32_t kNodes = 8;
+    struct Tag {};
+    using Queue = OptimisticSpinQueue<P, Tag, kNodes>;
+    struct InUse {
+        std::uint32_t mask = 0;  // bit n: node n of the thread is in a queue; private to the thread
+    };
+
   public:
-    struct Token {
-        explicit Token(Ctx<P>& ctx) : tid(ctx.tid), slot(0) {}
-        ThreadId tid;
-        std::uint32_t slot;  // which of the thread's nodes serves this acquisition
+    class Token {
+      public:
+        explicit Token(Ctx<P>& ctx)
+            : nodes_(&Queue::node(ctx.tid * kNodes)),
+              in_use_(P::template PerThread<InUse, Tag>::at(ctx.tid).mask),
+              first_(ctx.tid * kNodes) {}
+
+      private:
+        friend class OsqLock;
+        typename Queue::QNode* nodes_;
+        std::uint32_t& in_use_;
+        ThreadId first_;          // number of the thread's first node
+        std::uint32_t slot_ = 0;  // which of them serves this acquisition
     };
 
     static constexpr LockInfo kInfo = {
@@ -250,12 +279,14 @@ class OsqLock {
 
     void lock(Token& token) {
         P::preempt_off();
-        queue_.lock(claim_node(token));  // without stops it always ends with the queue
+        claim_node(token);
+        queue_.lock_with(node_of(token), number_of(token));  // without stops it always ends with the queue
     }
 
     bool try_lock(Token& token) {
         P::preempt_off();
-        if (queue_.try_lock(claim_node(token))) {
+        claim_node(token);
+        if (queue_.try_lock_with(node_of(token), number_of(token))) {
             return true;
         }
         return_node(token);
@@ -264,7 +295,7 @@ class OsqLock {
     }
 
     void unlock(Token& token) {
-        queue_.unlock(number_of(token));
+        queue_.unlock_with(node_of(token), number_of(token));
         return_node(token);
         P::preempt_on();
     }
@@ -274,26 +305,16 @@ class OsqLock {
     [[nodiscard]] bool is_constructed() const { return queue_.is_constructed(); }
 
   private:
-    // Locks of this kind that a thread may hold or wait for at once. The tail names a node by number, so nodes cannot
-    // live in tokens.
-    static constexpr std::uint32_t kNodes = 8;
-    struct Tag {};
-    struct InUse {
-        std::uint32_t mask = 0;  // bit n: node n of the thread is in a queue; private to the thread
-    };
-
-    static std::uint32_t& mask_of(ThreadId tid) { return P::template PerThread<InUse, Tag>::at(tid).mask; }
-    static ThreadId number_of(const Token& token) { return token.tid * kNodes + token.slot; }
-    static ThreadId claim_node(Token& token) {
-        std::uint32_t& mask = mask_of(token.tid);
-        token.slot = static_cast<std::uint32_t>(std::countr_one(mask));
-        check(token.slot < kNodes, "a thread holds more osq locks than it has queue nodes");
-        mask |= 1U << token.slot;
-        return number_of(token);
+    static ThreadId number_of(const Token& token) { return token.first_ + token.slot_; }
+    static typename Queue::QNode& node_of(const Token& token) { return token.nodes_[token.slot_]; }
+    static void claim_node(Token& token) {
+        token.slot_ = static_cast<std::uint32_t>(std::countr_one(token.in_use_));
+        check(token.slot_ < kNodes, "a thread holds more osq locks than it has queue nodes");
+        token.in_use_ |= 1U << token.slot_;
     }
-    static void return_node(const Token& token) { mask_of(token.tid) &= ~(1U << token.slot); }
+    static void return_node(const Token& token) { token.in_use_ &= ~(1U << token.slot_); }
 
-    OptimisticSpinQueue<P, Tag, kNodes> queue_;
+    Queue queue_;
 };
 
 }  // namespace lockbench

@@ -33,6 +33,15 @@
 
 namespace lockbench {
 
+// A thread's place in the queue; all builds share it, as a thread waits in one queue at a time. On a line of its own: a
+// waiter's polling disturbs nobody.
+template <Platform P>
+struct alignas(kCacheLine) QSpinNode {
+    typename P::template Atomic<QSpinNode*> next;
+    typename P::template Atomic<std::uint32_t> locked;
+};
+struct QSpinNodes {};
+
 // kInner: part of another lock, which reports its own slow paths; then slow_write is not counted here.
 // kPendingLoops: polls of a word that shows pending alone before queueing; 512 is the kernel's number for x86.
 template <Platform P, SubWord kBuild, bool kInner = false, std::uint64_t kPendingLoops = 512>
@@ -116,19 +125,14 @@ class QSpinLock {
     static constexpr unsigned kThreadBits = 2;  // in which the thread's number lies above the node index
     static_assert(kMaxThreads < 1U << (kTailHalf - kThreadBits));
 
-    struct alignas(kCacheLine) QNode {
-        typename P::template Atomic<QNode*> next;
-        typename P::template Atomic<std::uint32_t> locked;
-    };
+    using QNode = QSpinNode<P>;
 
     auto locked_field() { return word_.template field<Field<0, 8>, kBuild>(); }
     auto pending_field() { return word_.template field<Field<kPendingBit, 8>, kBuild>(); }
     auto busy_field() { return word_.template field<Field<0, 16>, kBuild>(); }
     auto tail_field() { return word_.template field<Field<kTailHalf, 16>, kBuild>(); }
 
-    // All builds and platforms of a world may share the nodes: a thread waits in one queue at a time.
-    struct NodeTag {};
-    static QNode& node_of(ThreadId tid) { return P::template PerThread<QNode, NodeTag>::at(tid); }
+    static QNode& node_of(ThreadId tid) { return P::template PerThread<QNode, QSpinNodes>::at(tid); }
     static std::uint16_t encode(ThreadId tid) { return static_cast<std::uint16_t>((tid + 1) << kThreadBits); }
     static ThreadId decode(std::uint16_t tail) { return (static_cast<ThreadId>(tail) >> kThreadBits) - 1; }
 
@@ -187,10 +191,9 @@ class QSpinLock {
 
     void lock_queued(ThreadId self) {
         QNode& node = node_of(self);
-        // relaxed, both: published by the exchange of the tail (R2).
-        node.locked.store(0, relaxed);
-        // relaxed: as above.
-        node.next.store(nullptr, relaxed);
+        // Nobody can reach the node yet; the exchange of the tail publishes it (R2).
+        node.locked.init(0);
+        node.next.init(nullptr);
         // The node's line took a while to come: perhaps the lock is free by now.
         if (try_take()) {
             return;
