@@ -66,10 +66,10 @@ std::string draw_row(const Topology& topology, const Row& row) {
     std::string text = fmt::format("  package {:<3} node {:<3} {:<10}", row.package, row.node,
                                    memory_text(topology.find_node(row.node)));
     for (std::size_t i = 0; i < row.llcs.size(); ++i) {
-        const std::string cell =
-            fmt::format(" LLC {}: {}", row.llcs[i].first, format_numbers(sorted(row.llcs[i].second)));
+        const std::string cell = fmt::format("{}LLC {}: {}", i == 0 ? " " : ";  ", row.llcs[i].first,
+                                             format_numbers(sorted(row.llcs[i].second)));
         if (i > 0 && text.size() + cell.size() > kMostColumns) {
-            return text + fmt::format(" ... {} more", row.llcs.size() - i);
+            return text + fmt::format("; ... {} more", row.llcs.size() - i);
         }
         text += cell;
     }
@@ -116,7 +116,7 @@ std::string draw_distances(const Topology& topology) {
         text += fmt::format(" {:>4}", node.os_index);
     }
     for (std::size_t i = 0; i < topology.nodes.size(); ++i) {
-        text += fmt::format("\n  {:>4} ", topology.nodes[i].os_index);
+        text += fmt::format("\n  {:>4}:", topology.nodes[i].os_index);
         for (const std::uint64_t value : topology.node_distances[i]) {
             text += value == 0 ? "    -" : fmt::format(" {:>4}", value);
         }
@@ -153,7 +153,8 @@ std::string draw_placement(const Topology& topology, Placement placement) {
     const std::string head = fmt::format("  {:<15}", to_string(placement));
     const Standing standing = standing_of(topology, placement);
     if (!standing.lacks.empty()) {
-        return head + "not here: " + standing.lacks + '\n';
+        // The sentence starts with the name, which the row already shows.
+        return head + standing.lacks.substr(to_string(placement).size() + 1) + '\n';
     }
     if (!standing.same.empty()) {
         return head + "as " + standing.same + '\n';

@@ -65,8 +65,10 @@ struct Capability {
 const Capability& capability() {
     static const Capability kCapability = [] {
         Capability can;
-        if (numa_available() < 0) {
-            can.why_not = "the kernel has no NUMA calls or a container's filter blocks them, so memory is not bound";
+        // Asked here first: libnuma takes a container's refusal for an answer and prints it.
+        if (get_mempolicy(nullptr, nullptr, 0, nullptr, 0) != 0 || numa_available() < 0) {
+            can.why_not =
+                std::string("the kernel refuses NUMA calls (") + std::strerror(errno) + "), so memory is not bound";
             return can;
         }
         bitmask* allowed = numa_get_mems_allowed();

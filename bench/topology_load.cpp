@@ -78,26 +78,13 @@ class Reader {
         return last;
     }
 
-    // The node below a memory child: a memory-side cache may stand between.
-    static hwloc_obj_t node_below(hwloc_obj_t object, hwloc_obj_t pu) {
-        if (object->type == HWLOC_OBJ_NUMANODE) {
-            const bool local = hwloc_bitmap_isset(object->cpuset, pu->os_index) != 0;
-            return local ? object : nullptr;
-        }
-        for (hwloc_obj_t child = object->memory_first_child; child != nullptr; child = child->next_sibling) {
-            if (hwloc_obj_t node = node_below(child, pu)) {
-                return node;
-            }
-        }
-        return nullptr;
-    }
-
     // The first node on the way up that is local to this CPU. A node without CPUs hangs at the machine's root and is nobody's.
+    // Memory-side caches, which would stand between, are not kept in the topology by default.
     static hwloc_obj_t local_node(hwloc_obj_t pu) {
         for (hwloc_obj_t object = pu->parent; object != nullptr; object = object->parent) {
             for (hwloc_obj_t child = object->memory_first_child; child != nullptr; child = child->next_sibling) {
-                if (hwloc_obj_t node = node_below(child, pu)) {
-                    return node;
+                if (child->type == HWLOC_OBJ_NUMANODE && hwloc_bitmap_isset(child->cpuset, pu->os_index) != 0) {
+                    return child;
                 }
             }
         }

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include "bench/pin.hpp"
+
+#include <gtest/gtest.h>
+#include <sched.h>
+
+#include <thread>
+
+namespace lockbench {
+namespace {
+
+constexpr CpuId kAbsent = 60'000;  // no kernel for x86-64 or AArch64 is built for so many
+
+TEST(pin, binds_to_each_cpu_of_the_process) {
+    for (const CpuId cpu : process_mask()) {
+        std::thread([cpu] {
+            EXPECT_EQ(pin_self(cpu).value_or("done"), "done");
+            EXPECT_EQ(sched_getcpu(), cpu);
+            EXPECT_EQ(affinity_of_self(), std::vector<CpuId>{cpu});
+            EXPECT_EQ(verify_pinned(cpu).value_or("done"), "done");
+        }).join();
+    }
+}
+
+TEST(pin, what_cannot_be_bound_is_told) {
+    const std::string refused = pin_self(kAbsent).value_or("done");
+    EXPECT_EQ(refused, "the kernel refused CPUs 60000: Invalid argument");
+    EXPECT_EQ(pin_self(-3).value_or("done"), "CPU -3 is no CPU number");
+    EXPECT_EQ(pin_self(70'000).value_or("done"), "CPU 70000 is no CPU number");
+    EXPECT_FALSE(pin_measured_thread(kAbsent));
+    EXPECT_EQ(affinity_of_self(), process_mask());
+}
+
+TEST(pin, a_mask_that_the_kernel_cut_down_is_no_success) {
+    const CpuId first = process_mask().front();
+    std::thread([first] {
+        const std::string cut = unpin_self(std::vector<CpuId>{first, kAbsent}).value_or("done");
+        EXPECT_EQ(cut, "asked for CPUs " + std::to_string(first) + ",60000, got " + std::to_string(first));
+    }).join();
+}
+
+TEST(pin, losing_the_binding_is_noticed) {
+    if (process_mask().size() < 2) {
+        GTEST_SKIP() << "needs two CPUs";
+    }
+    std::thread([] {
+        const CpuId first = process_mask()[0];
+        const CpuId second = process_mask()[1];
+        ASSERT_FALSE(pin_self(first).has_value());
+        EXPECT_EQ(verify_pinned(second).value_or("done"),
+                  "asked for CPUs " + std::to_string(second) + ", got " + std::to_string(first));
+        ASSERT_FALSE(unpin_self(process_mask()).has_value());
+        EXPECT_TRUE(verify_pinned(first).has_value());
+    }).join();
+}
+
+TEST(pin, unpinned_undoes_an_inherited_binding) {
+    std::thread([] {
+        ASSERT_TRUE(pin_measured_thread(process_mask().front()));
+        std::thread([] {
+            EXPECT_EQ(affinity_of_self().size(), 1U);  // inherited
+            EXPECT_TRUE(pin_measured_thread(kNoCpu));
+            EXPECT_EQ(affinity_of_self(), process_mask());
+        }).join();
+    }).join();
+}
+
+}  // namespace
+}  // namespace lockbench
