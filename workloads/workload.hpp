@@ -101,9 +101,55 @@ struct Verdict {
 // Gives each thread a role by weighted shares, each role at least one thread. With fewer threads than roles a thread has no fixed role:
 // it gets kEveryRole and interleaves all roles by share, chosen at each step by its own random stream.
 inline constexpr RoleId kEveryRole = 0xffff'ffffU;
-std::vector<RoleId> assign_roles(std::uint32_t threads, std::span<const std::int64_t> shares);
+inline std::vector<RoleId> assign_roles(std::uint32_t threads, std::span<const std::int64_t> shares) {
+    if (threads < shares.size()) {
+        return std::vector<RoleId>(threads, kEveryRole);
+    }
+    std::int64_t total = 0;
+    for (const std::int64_t share : shares) {
+        total += share;
+    }
+    // What is left after one thread each goes where it is most wanting.
+    std::vector<std::int64_t> counts(shares.size(), 1);
+    for (std::size_t given = shares.size(); given < threads; ++given) {
+        std::size_t neediest = 0;
+        for (std::size_t role = 1; role < shares.size(); ++role) {
+            const auto lacks = [&](std::size_t r) { return shares[r] * threads - counts[r] * total; };
+            neediest = lacks(role) > lacks(neediest) ? role : neediest;
+        }
+        ++counts[neediest];
+    }
+    // Roles are spread over the thread numbers, so that neighbours in a placement do not all have the same one.
+    std::vector<RoleId> roles;
+    std::vector<std::int64_t> placed(shares.size(), 0);
+    for (std::int64_t thread = 1; thread <= static_cast<std::int64_t>(threads); ++thread) {
+        const auto late = [&](std::size_t r) {
+            return counts[r] * thread - placed[r] * static_cast<std::int64_t>(threads);
+        };
+        std::size_t next = 0;
+        for (std::size_t role = 1; role < shares.size(); ++role) {
+            next = late(role) > late(next) ? role : next;
+        }
+        ++placed[next];
+        roles.push_back(static_cast<RoleId>(next));
+    }
+    return roles;
+}
 
 // Draws a role by share: for threads that have kEveryRole.
-RoleId draw_role(RandomStream& random, std::span<const std::int64_t> shares);
+inline RoleId draw_role(RandomStream& random, std::span<const std::int64_t> shares) {
+    std::int64_t total = 0;
+    for (const std::int64_t share : shares) {
+        total += share;
+    }
+    std::int64_t at = random.below(static_cast<std::uint32_t>(total));
+    for (std::size_t role = 0; role + 1 < shares.size(); ++role) {
+        at -= shares[role];
+        if (at < 0) {
+            return static_cast<RoleId>(role);
+        }
+    }
+    return static_cast<RoleId>(shares.size() - 1);
+}
 
 }  // namespace lockbench
