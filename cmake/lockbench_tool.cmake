@@ -4,15 +4,19 @@
 set(LOCKBENCH_SLICES 8 CACHE STRING "Object files over which the registered locks are spread")
 add_library(lockbench_cells STATIC ${PROJECT_SOURCE_DIR}/bench/cells_index.cpp)
 target_compile_definitions(lockbench_cells PRIVATE LOCKBENCH_SLICES=${LOCKBENCH_SLICES})
-target_link_libraries(lockbench_cells PUBLIC lockbench_bench)
+target_link_libraries(lockbench_cells PUBLIC lockbench_bench_usage)
 math(EXPR last_slice "${LOCKBENCH_SLICES} - 1")
 foreach(slice RANGE ${last_slice})
     add_library(lockbench_cells_${slice} OBJECT ${PROJECT_SOURCE_DIR}/bench/cells_slice.cpp)
     target_compile_definitions(lockbench_cells_${slice} PRIVATE LOCKBENCH_SLICE=${slice} LOCKBENCH_SLICES=${LOCKBENCH_SLICES})
-    target_link_libraries(lockbench_cells_${slice} PRIVATE lockbench_bench)
+    target_link_libraries(lockbench_cells_${slice} PRIVATE lockbench_bench_usage)
     target_sources(lockbench_cells PRIVATE $<TARGET_OBJECTS:lockbench_cells_${slice}>)
 endforeach()
 
+# The index of locks is asked by plans and lists, and it in turn runs trials: the two libraries know each other.
+target_link_libraries(lockbench_bench PUBLIC lockbench_cells)
+target_link_libraries(lockbench_cells PUBLIC lockbench_bench)
+
 add_executable(lockbench ${PROJECT_SOURCE_DIR}/bench/main.cpp)
-target_link_libraries(lockbench PRIVATE lockbench_cells)
+target_link_libraries(lockbench PRIVATE lockbench_bench)
 set_target_properties(lockbench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
