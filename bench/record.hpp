@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/build_info.hpp"
 #include "bench/counters.hpp"
 #include "bench/window.hpp"
 #include "locks/lock.hpp"
@@ -40,8 +41,5 @@ nlohmann::json waits_to_json(const Histogram& hist, std::uint64_t max_ns, std::u
 nlohmann::json params_to_json(const WorkloadInfo& info, const ParamValues& values);
 nlohmann::json window_to_json(const WindowLabel& label, const WindowRequest& request, const WindowResult& result,
                               const CounterPlan& counters);
-
-// compiler and preset, as in every window: "gcc-12.2.0/release".
-std::string build_name();
 
 }  // namespace lockbench
