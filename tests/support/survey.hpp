@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// Runs one scenario in many cooperative worlds and tallies the verdicts.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <ostream>
+#include <string>
+#include <string_view>
+
+#include "platform/coop.hpp"
+#include "platform/ctx.hpp"
+#include "platform/stats.hpp"
+
+namespace lockbench::test {
+
+// LOCKBENCH_LONG=1 in the environment: thousands of seeds where hundreds are the rule.
+inline bool long_run() {
+    const char* value = std::getenv("LOCKBENCH_LONG");
+    return value != nullptr && std::string_view(value) != "0" && *value != '\0';
+}
+inline unsigned seeds(unsigned usual, unsigned factor_long = 10) { return long_run() ? usual * factor_long : usual; }
+
+struct Survey {
+    static constexpr std::size_t kKinds = static_cast<std::size_t>(CoopFailure::limit) + 1;
+
+    unsigned runs = 0;
+    std::uint64_t steps = 0;
+    std::array<unsigned, kKinds> kinds{};
+    CoopVerdict first;  // the first failure
+
+    [[nodiscard]] unsigned count(CoopFailure kind) const { return kinds[static_cast<std::size_t>(kind)]; }
+    [[nodiscard]] unsigned failures() const { return runs - count(CoopFailure::none); }
+    [[nodiscard]] bool passed() const { return failures() == 0; }
+    // All failures were of this kind, and there was one.
+    [[nodiscard]] bool only(CoopFailure kind) const { return failures() != 0 && failures() == count(kind); }
+
+    void add(const CoopVerdict& verdict) {
+        if (first.passed && !verdict.passed) {
+            first = verdict;
+        }
+        ++runs;
+        steps += verdict.steps;
+        ++kinds[static_cast<std::size_t>(verdict.kind)];
+    }
+    void add(const Survey& other) {
+        if (first.passed && !other.first.passed) {
+            first = other.first;
+        }
+        runs += other.runs;
+        steps += other.steps;
+        for (std::size_t i = 0; i < kKinds; ++i) {
+            kinds[i] += other.kinds[i];
+        }
+    }
+};
+
+inline std::ostream& operator<<(std::ostream& out, const Survey& survey) {
+    out << survey.runs << " runs:";
+    for (std::size_t i = 0; i < Survey::kKinds; ++i) {
+        if (survey.kinds[i] != 0) {
+            out << " " << survey.kinds[i] << " " << (i == 0 ? "passed" : to_string(static_cast<CoopFailure>(i)));
+        }
+    }
+    return out << "\n" << survey.first.text;
+}
+
+// scenario(world) builds, runs and verifies; seeds options.seed .. options.seed+count-1.
+template <class Scenario>
+Survey survey(CoopOptions options, unsigned count, Scenario&& scenario) {
+    Survey result;
+    for (unsigned i = 0; i < count; ++i, ++options.seed) {
+        CoopWorld world(options);
+        scenario(world);
+        result.add(world.close());
+    }
+    return result;
+}
+
+// Options without injections: what happens then is the schedule's doing alone.
+inline CoopOptions plain_options(unsigned threads, CoopStrategy strategy = CoopStrategy::from_seed) {
+    CoopOptions options;
+    options.threads = threads;
+    options.strategy = strategy;
+    options.spurious_wakes = options.expiries = options.not_running = options.should_yield = options.budget_stops =
+        options.cancels = {};
+    return options;
+}
+
+// What a thread carries, on a fiber's small stack: its statistics lie in the test.
+struct CoopThread {
+    CoopThread(ThreadId tid, std::uint64_t seed = 1) : ctx(tid, seed, 0, stats()[tid], nullptr) {}
+
+    Ctx<Coop> ctx;
+
+  private:
+    static std::array<ThreadStats, coop::kMaxFibers>& stats() {
+        static std::array<ThreadStats, coop::kMaxFibers> all;
+        return all;
+    }
+};
+
+}  // namespace lockbench::test
