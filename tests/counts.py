@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Turns what the test tools say into one kind of count: cases that passed, failed (by name) and were skipped (why)."""
 import dataclasses
+import json
 import pathlib
 import re
 import xml.etree.ElementTree
@@ -69,28 +70,16 @@ def from_ctest(junit, gtest_folder):
     return counts
 
 
-def from_unittest(output, name, status):
-    """The cases of one `python -m unittest -v` run."""
-    counts = Counts()
-    ran = re.search(r"^Ran (\d+) tests? in", output, re.M)
-    failed = re.findall(r"^(?:FAIL|ERROR): (\S+)", output, re.M)
-    counts.failed = [f"{name}: {test}" for test in dict.fromkeys(failed)]
-    current = ""
-    for line in output.split("\n"):
-        # "test_x (module.T.test_x) ... skipped 'why'", over two lines where the test has a description.
-        started = re.match(r"(\S+) \(\S+\)", line)
-        current = started.group(1) if started else current
-        skip = re.search(r"(?:^|\.\.\. )skipped ['\"](.*)['\"]$", line)
-        if skip:
-            counts.skipped.append(f"{name}: {current}: {skip.group(1)}")
-    summary = re.search(r"^(?:OK|FAILED) \((.*)\)$", output, re.M)
-    skips = re.search(r"\bskipped=(\d+)", summary.group(1)) if summary else None
-    while skips and len(counts.skipped) < int(skips.group(1)):
-        counts.skipped.append(f"{name}: a whole class or module")
-    total = int(ran.group(1)) if ran else 0
-    counts.passed = max(0, total - len(counts.failed) - len(counts.skipped))
+def from_unittest(report, name, status):
+    """The cases of one Python file, from the report of tests/run_unittest.py."""
+    try:
+        found = json.loads(pathlib.Path(report).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Counts(failed=[f"{name}: ended with status {status} before it could report"])
+    counts = Counts(found["passed"], [f"{name}: {test}" for test in found["failed"]],
+                    [f"{name}: {test}: {why}" for test, why in found["skipped"]])
     if status != 0 and not counts.failed:
         counts.failed.append(f"{name}: ended with status {status}")
-    elif total == 0 and not counts.failed:
+    elif not (counts.passed or counts.failed or counts.skipped):
         counts.failed.append(f"{name}: no test ran")
     return counts

@@ -18,6 +18,7 @@ import time
 import lint
 from counts import Counts, from_ctest, from_unittest
 
+HERE = pathlib.Path(__file__).resolve().parent
 HEARTBEAT_S = 20  # how often a silent stage says where it is
 # Without and with --long: one Python file, one ctest entry.
 PYTHON_TEST_LIMIT_S = {False: 1800, True: 6 * 3600}
@@ -88,7 +89,7 @@ class Runner:
         print(f"[{minutes:3}:{seconds:02}] {text}", flush=True)
 
     def call(self, name, command, environment=None, limit_s=None):
-        """Runs a command with its output in a log; returns (status, output). Shows the end of the log if it fails."""
+        """Runs a command with its output in a log; returns its status. Shows the end of the log if it fails."""
         log = self.reports / f"{name.replace('/', '_').replace(' ', '_')}.log"
         lines = []
         with open(log, "w", encoding="utf-8") as file:
@@ -116,7 +117,7 @@ class Runner:
         if status != 0:
             self.say(f"{name}: failed with status {status}; the end of {log.relative_to(self.root)}:")
             print("".join(lines[-40:]).rstrip(), flush=True)
-        return status, "".join(lines)
+        return status
 
     def soak(self):
         """What tells the tests to take their time. Only without sanitizers, which would make days of it."""
@@ -125,11 +126,11 @@ class Runner:
     def build(self, preset, targets=()):
         """Configures and builds; the build is one check."""
         limit = ENTRY_LIMIT_S[self.options.long]
-        status, _ = self.call(f"{preset} configure", ["cmake", "--preset", preset, f"-DLOCKBENCH_TEST_TIMEOUT={limit}"])
+        status = self.call(f"{preset} configure", ["cmake", "--preset", preset, f"-DLOCKBENCH_TEST_TIMEOUT={limit}"])
         if status == 0:
             command = ["cmake", "--build", f"build/{preset}", "--parallel", self.jobs]
             names = targets() if callable(targets) else targets
-            status, _ = self.call(f"{preset} build", command + (["--target", *names] if names else []))
+            status = self.call(f"{preset} build", command + (["--target", *names] if names else []))
         return Counts.of(f"build of {preset}", status == 0)
 
     def ctest_targets(self, preset):
@@ -143,7 +144,7 @@ class Runner:
         command = [*wrapper, "ctest", "--preset", preset, "--output-junit", junit, "--no-tests=error",
                    "--parallel", self.jobs, *self.options.ctest]
         more = self.soak() if preset == "release" else {}
-        status, _ = self.call(f"{preset} tests", command, {"GTEST_OUTPUT": f"xml:{cases}/", **more})
+        status = self.call(f"{preset} tests", command, {"GTEST_OUTPUT": f"xml:{cases}/", **more})
         counts = from_ctest(junit, cases) if junit.exists() else Counts()
         if status != 0 and not counts.failed:
             counts.failed.append(f"ctest of {preset} ended with status {status}")
@@ -167,9 +168,10 @@ class Runner:
         counts = Counts()
         for path in sorted(self.root.glob("tests/**/*_test.py")):
             name = str(path.relative_to(self.root))
-            command = [sys.executable, "-m", "unittest", "-v", name]
-            status, output = self.call(name, command, self.soak(), PYTHON_TEST_LIMIT_S[self.options.long])
-            counts.add(from_unittest(output, name, status))
+            report = self.reports / (name.replace("/", "_") + ".json")
+            command = [sys.executable, HERE / "run_unittest.py", name, report]
+            status = self.call(name, command, self.soak(), PYTHON_TEST_LIMIT_S[self.options.long])
+            counts.add(from_unittest(report, name, status))
         return counts
 
     def clang_tidy(self):
@@ -179,14 +181,14 @@ class Runner:
         return self.preset("asan-ubsan")
 
     def tsan(self):
-        return self.preset("tsan", only_selected=True, wrapper=fixed_addresses())
+        return self.preset("tsan", only_selected=True, wrapper=fixed_addresses(self.root))
 
 
-def fixed_addresses():
+def fixed_addresses(root):
     """GCC 12's TSan refuses some randomised address spaces; where the machine allows, it runs in a fixed one."""
     command = ("setarch", platform.machine(), "--addr-no-randomize")
     try:
-        probe = subprocess.run([*command, "true"], capture_output=True, check=False)
+        probe = subprocess.run([*command, "true"], cwd=root, capture_output=True, check=False)
     except FileNotFoundError:
         return ()
     return command if probe.returncode == 0 else ()
@@ -223,7 +225,7 @@ def record(root, lines, total):
     return path
 
 
-def main(arguments, root=pathlib.Path(__file__).resolve().parent.parent):
+def main(arguments, root=HERE.parent):
     runner = Runner(root, Options.parse(arguments))
     stages, left_out = plan(runner)
     total, lines, interrupted = Counts(), [], False

@@ -70,9 +70,9 @@ class CountsTest(unittest.TestCase):
 
     def unittest_of(self, body):
         (self.root / "sample_test.py").write_text("import unittest\n" + textwrap.dedent(body))
-        done = subprocess.run([sys.executable, "-m", "unittest", "-v", "sample_test.py"], cwd=self.root, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        return counts.from_unittest(done.stdout, "sample_test.py", done.returncode)
+        done = subprocess.run([sys.executable, HERE / "run_unittest.py", "sample_test.py", "report"], cwd=self.root,
+                              capture_output=True, check=False)
+        return counts.from_unittest(self.root / "report", "sample_test.py", done.returncode)
 
     def test_python_cases_are_counted_one_by_one(self):
         found = self.unittest_of('''
@@ -83,17 +83,33 @@ class CountsTest(unittest.TestCase):
                     self.skipTest("no PMU")
                 def test_c(self): self.fail()
                 def test_d(self): raise ValueError
+                def test_e(self):
+                    for part in (1, 2):
+                        with self.subTest(part=part): self.fail()
+                @unittest.expectedFailure
+                def test_f(self): self.fail()
+                @unittest.expectedFailure
+                def test_g(self): pass
             @unittest.skip("all of it")
             class U(unittest.TestCase):
-                def test_e(self): pass''')
-        self.assertEqual(found.line(), "1 passed, 2 failed, 2 skipped")
-        self.assertIn("sample_test.py: test_c", found.failed)
-        self.assertIn("sample_test.py: test_b: no PMU", found.skipped)
+                def test_h(self): pass
+            class V(unittest.TestCase):
+                @classmethod
+                def setUpClass(cls): raise unittest.SkipTest("one node")
+                def test_i(self): pass''')
+        self.assertEqual(found.line(), "2 passed, 4 failed, 3 skipped")
+        self.assertEqual(found.failed, [f"sample_test.py: test_{name}" for name in "cdeg"])
+        self.assertEqual(found.skipped[:2], ["sample_test.py: test_b: no PMU", "sample_test.py: test_h: all of it"])
+        self.assertTrue(found.skipped[2].endswith(": one node"))
 
     def test_python_files_that_say_nothing_fail(self):
         self.assertEqual(self.unittest_of("").failed, ["sample_test.py: no test ran"])
         self.assertEqual(len(self.unittest_of("import nothing_of_that_name").failed), 1)
-        self.assertEqual(self.unittest_of("import os; os._exit(7)").failed, ["sample_test.py: ended with status 7"])
+        self.assertIn("status 3", self.unittest_of(
+            "import atexit, os; atexit.register(os._exit, 3)\n"
+            "class T(unittest.TestCase):\n    def test_a(self): pass").failed[0])
+        (self.root / "report").unlink()
+        self.assertIn("status 7 before", self.unittest_of("import os; os._exit(7)").failed[0])
 
 
 class LintTest(unittest.TestCase):
@@ -300,7 +316,7 @@ EOT
         self.addCleanup(setattr, stages, "PYTHON_TEST_LIMIT_S", limits)
         status, lines = self.go("--fast")
         self.assertEqual(status, 1)
-        self.assertIn("FAILED: tests/sample_test.py: ended with status -9", lines)
+        self.assertIn("FAILED: tests/sample_test.py: ended with status -9 before it could report", lines)
 
     def test_an_interrupt_ends_the_children_and_keeps_what_was_counted(self):
         self.stubs.tool("cmake", "exec sleep 1000")
