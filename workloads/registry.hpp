@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// The list of workloads. One is added by its include and its line in AllWorkloads; tools, tests, tables and plots
+// follow from here.
+#pragma once
+
+#include "locks/type_list.hpp"
+#include "workloads/fork_server.hpp"
+#include "workloads/reclaim_scan.hpp"
+#include "workloads/rw_mix.hpp"
+#include "workloads/workload.hpp"
+
+namespace lockbench {
+
+template <Platform P, class L>
+using AllWorkloads = TypeList<ForkServer<P, L>, ReclaimScan<P, L>, RwMix<P, L>>;
+
+}  // namespace lockbench

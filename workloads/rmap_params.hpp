@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+// What the rmap workloads may be told, what they count, and where they take the lock under test: all of it as data.
+//
+// Defaults marked "estimate" are shapes of processes as they are commonly seen, not published measurements; a result
+// says with which values it was got.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "platform/check.hpp"
+#include "platform/platform.hpp"
+#include "workloads/workload.hpp"
+
+namespace lockbench {
+
+enum class TlbModel : std::uint32_t { off, per_pte_ipi, batched };
+
+// Places that acquire the root lock. Their numbers are indices of ThreadStats::sites; the writers' come first.
+enum class RmapSite : std::uint32_t {
+    prepare,            // anon_vma_prepare
+    clone,              // anon_vma_clone
+    fork_own,           // anon_vma_fork, the child's own anon_vma
+    expand,             // expand_stack
+    unlink,             // unlink_anon_vmas
+    drain,              // anon_vma_free
+    referenced_active,  // page_referenced from shrink_active_list
+    referenced,         // page_referenced from shrink_page_list
+    unmap,              // try_to_unmap from shrink_page_list
+    kCount
+};
+inline constexpr std::size_t kWriterSites = 6;
+inline constexpr std::array<std::string_view, static_cast<std::size_t>(RmapSite::kCount)> kRmapSiteNames = {
+    "prepare", "clone", "fork_own", "expand", "unlink", "drain", "referenced_active", "referenced", "unmap"};
+
+// Operations; their numbers are indices of ThreadStats::ops.
+enum class RmapOp : std::uint32_t {
+    fork,
+    exit,
+    fault,
+    fork_failed,
+    avc_retry,
+    swap_in,  // from here on only where pages are reclaimed
+    page_reclaimed,
+    page_scanned,
+    page_deactivated,
+    page_activated,
+    page_kept,
+    walk_missed,
+    swap_failed,
+    entry_cleared,
+    tlb_flush,
+    kCount
+};
+inline constexpr std::size_t kForkOps = 5;
+inline constexpr std::array<OpInfo, static_cast<std::size_t>(RmapOp::kCount)> kRmapOps = {{
+    {"fork", "forks", true},
+    {"exit", "exits", false},
+    {"fault", "faults", false},
+    {"fork_failed", "forks given up for lack of memory", false},
+    {"avc_retry", "allocations repeated outside the lock", false},
+    {"swap_in", "pages read from swap", false},
+    {"page_reclaimed", "pages", true},
+    {"page_scanned", "pages asked in shrink_page_list", true},
+    {"page_deactivated", "pages moved to the inactive list", false},
+    {"page_activated", "pages found young and moved back", false},
+    {"page_kept", "pages kept because locked, referenced or mapped anew", false},
+    {"walk_missed", "walks that found the page unmapped before they had the lock", false},
+    {"swap_failed", "pages kept for lack of swap", false},
+    {"entry_cleared", "entries replaced by swap entries", false},
+    {"tlb_flush", "flushes sent", false},
+}};
+
+// Values of all parameters; those of reclaim keep their defaults in a workload without it.
+struct RmapConfig {
+    std::uint32_t anon_vmas = 0;
+    std::uint32_t fresh_vmas = 0;
+    std::uint32_t file_vmas = 0;
+    std::uint32_t pages = 0;
+    std::uint32_t children = 0;
+    std::uint32_t generations = 0;
+    std::uint32_t touch_permille = 0;
+    std::uint32_t source_touch = 0;
+    std::uint32_t grow_pages = 0;
+    Nanoseconds process_ns = 0;
+    Nanoseconds copy_ns = 0;
+    Nanoseconds write_hold_ns = 0;
+    Nanoseconds read_hold_ns = 0;
+    Layout layout = Layout::packed;
+    std::uint32_t nowait_fail = 0;
+    std::uint32_t alloc_fail = 0;
+    std::uint32_t batch = 0;
+    TlbModel tlb = TlbModel::off;
+    Nanoseconds ipi_ns = 0;
+    std::uint32_t running_permille = 0;
+    Nanoseconds swap_ns = 0;
+    std::uint32_t retouch_permille = 0;
+};
+
+inline constexpr std::array<std::string_view, 2> kLayoutNames = {"packed", "padded"};
+inline constexpr std::array<std::string_view, 3> kTlbNames = {"off", "per_pte_ipi", "batched"};
+
+// The order of kForkParams and kReclaimParams.
+enum class RmapParam : std::size_t {
+    anon_vmas,
+    fresh_vmas,
+    file_vmas,
+    pages,
+    children,
+    generations,
+    touch,
+    source_touch,
+    grow_pages,
+    process_ns,
+    copy_ns,
+    write_hold_ns,
+    read_hold_ns,
+    layout,
+    nowait_fail,
+    alloc_fail,
+    fork_share,
+    kForkCount,
+    batch = kForkCount,
+    tlb,
+    ipi_ns,
+    running,
+    swap_ns,
+    retouch,
+    reclaim_share,
+    kReclaimCount
+};
+inline constexpr std::size_t kForkParamCount = static_cast<std::size_t>(RmapParam::kForkCount);
+inline constexpr std::size_t kReclaimParamCount = static_cast<std::size_t>(RmapParam::kReclaimCount);
+
+// A millisecond of injected work is more than any section of the kernel takes.
+inline constexpr std::int64_t kMaxInjectedNs = 1'000'000;
+
+inline constexpr std::array<ParamInfo, kForkParamCount> kForkParams = {{
+    {"anon_vmas", "vmas", 12, 1, 1024,
+     "Anonymous VMAs of the parent, each with a root lock of its own; 12 of 30 is an AIM7 user (estimate)."},
+    {"fresh_vmas", "vmas", 2, 0, 64,
+     "VMAs that only a child touches, in pairs that share an anon_vma; heap and mapped buffers (estimate)."},
+    {"file_vmas", "vmas", 18, 0, 512,
+     "File VMAs, each in its file's i_mmap tree; 18 of 30 is an AIM7 user (estimate)."},
+    {"pages_per_vma", "pages", 16, 1, 448, "Pages of each anonymous VMA, all touched by the parent (estimate)."},
+    {"children", "processes", 16, 0, 4096,
+     "Children that live at a time for each forking thread: the size of the trees (estimate)."},
+    {"generations", "1", 2, 1, 64,
+     "Depth of the chains: 1 forks from the shared parent, more from a process of the thread's own; 2 to 3 is AIM7 or "
+     "a shell."},
+    {"touch_permille", "permille", 20, 0, 1000,
+     "Share of a child's pages that it writes: a child of fork_test does little but exit (estimate)."},
+    {"source_touch_pages", "pages", 2, 0, 4096, "Pages that the forking process writes before each fork (estimate)."},
+    {"grow_pages", "pages", 0, 0, 64, "Pages by which each child grows its stack, by expand_stack; 0 as in P1."},
+    {"process_ns", "ns", 0, 0, kMaxInjectedNs,
+     "Work of each fork that is not modelled and holds no lock (task, files, scheduling); 0 stresses the lock."},
+    {"copy_ns", "ns", 0, 0, kMaxInjectedNs,
+     "Extra work of copying page tables in each fork, under mmap_sem and outside the root lock; 0: the model's own."},
+    {"write_hold_ns", "ns", 0, 0, kMaxInjectedNs, "Extra work inside every write section; 0: the model's own."},
+    {"read_hold_ns", "ns", 0, 0, kMaxInjectedNs, "Extra work inside every walk; 0: the model's own."},
+    {"layout", "enum", 0, 0, 1, "Slab layout of anon_vmas and their chains; the kernel packs them.", kLayoutNames},
+    {"nowait_fail_permille", "permille", 0, 0, 1000,
+     "Allocations inside the lock that fail, so that the lock is dropped and they are repeated; 0: memory is plenty."},
+    {"alloc_fail_permille", "permille", 0, 0, 500,
+     "Sleeping allocations that fail, so that a fork unwinds; 0: memory is plenty."},
+    {"fork_share", "1", 1, 1, 1000, "Weight of the threads that fork."},
+}};
+
+// What reclaim has beside the parameters of forks.
+inline constexpr std::array<ParamInfo, kReclaimParamCount - kForkParamCount> kReclaimOnlyParams = {{
+    {"batch", "pages", 32, 1, 32, "Pages taken off a list at a time (SWAP_CLUSTER_MAX)."},
+    {"tlb", "enum", 1, 0, 2,
+     "Flush of a cleared entry: none, an IPI inside the walk (to 4.2), or one a batch (from 4.3).", kTlbNames},
+    {"ipi_ns", "ns", 2000, 0, kMaxInjectedNs, "Time of one flush to the sender; an IPI takes 1 to 3 us."},
+    {"running_permille", "permille", 100, 0, 1000,
+     "Share of the processes that run on another CPU when one of their entries is cleared (estimate)."},
+    {"swap_ns", "ns", 4000, 0, kMaxInjectedNs,
+     "Time to write a page out, under the page lock: compression into memory takes some us (estimate)."},
+    {"retouch_permille", "permille", 100, 0, 1000,
+     "Pages of the parent that are used again, for each 1000 that reclaim looks at (estimate)."},
+    {"reclaim_share", "1", 1, 1, 1000, "Weight of the threads that reclaim (kswapd and direct reclaim)."},
+}};
+
+namespace detail {
+constexpr std::array<ParamInfo, kReclaimParamCount> reclaim_params() {
+    std::array<ParamInfo, kReclaimParamCount> all{};
+    std::copy(kForkParams.begin(), kForkParams.end(), all.begin());
+    std::copy(kReclaimOnlyParams.begin(), kReclaimOnlyParams.end(), all.begin() + kForkParams.size());
+    // The case behind this preset is a process that is forked directly by all (Android's zygote).
+    all[static_cast<std::size_t>(RmapParam::generations)].default_value = 1;
+    return all;
+}
+}  // namespace detail
+inline constexpr std::array<ParamInfo, kReclaimParamCount> kReclaimParams = detail::reclaim_params();
+
+inline RmapConfig rmap_config(const ParamValues& values) {
+    check(values.size() == kForkParamCount || values.size() == kReclaimParamCount, "one value for each parameter");
+    const auto value = [&values](RmapParam param) -> std::int64_t {
+        const auto at = static_cast<std::size_t>(param);
+        return at < values.size() ? values[at] : kReclaimParams[at].default_value;
+    };
+    const auto count = [&value](RmapParam param) { return static_cast<std::uint32_t>(value(param)); };
+    const auto time = [&value](RmapParam param) { return static_cast<Nanoseconds>(value(param)); };
+    return {.anon_vmas = count(RmapParam::anon_vmas),
+            .fresh_vmas = count(RmapParam::fresh_vmas),
+            .file_vmas = count(RmapParam::file_vmas),
+            .pages = count(RmapParam::pages),
+            .children = count(RmapParam::children),
+            .generations = count(RmapParam::generations),
+            .touch_permille = count(RmapParam::touch),
+            .source_touch = count(RmapParam::source_touch),
+            .grow_pages = count(RmapParam::grow_pages),
+            .process_ns = time(RmapParam::process_ns),
+            .copy_ns = time(RmapParam::copy_ns),
+            .write_hold_ns = time(RmapParam::write_hold_ns),
+            .read_hold_ns = time(RmapParam::read_hold_ns),
+            .layout = static_cast<Layout>(value(RmapParam::layout)),
+            .nowait_fail = count(RmapParam::nowait_fail),
+            .alloc_fail = count(RmapParam::alloc_fail),
+            .batch = count(RmapParam::batch),
+            .tlb = static_cast<TlbModel>(value(RmapParam::tlb)),
+            .ipi_ns = time(RmapParam::ipi_ns),
+            .running_permille = count(RmapParam::running),
+            .swap_ns = time(RmapParam::swap_ns),
+            .retouch_permille = count(RmapParam::retouch)};
+}
+
+}  // namespace lockbench
