@@ -54,14 +54,12 @@ std::vector<std::vector<std::uint8_t>> distance_rows(const WindowRequest& reques
 
 template <class W>
 void run_thread(W& workload, const WindowRequest& request, TrialGate& gate, ThreadId tid, RoleId role,
-                const std::vector<std::uint8_t>& distances, ThreadResult& result) {
+                const std::vector<std::uint8_t>& distances, ThreadCounters* counters, ThreadResult& result) {
     result.cpu_asked = request.cpus[tid];
     result.pinned = pin_measured_thread(request.cpus[tid]);
     const native::ThreadScope scope(tid, request.cpus[tid]);
     auto stats = std::make_unique<ThreadStats>();
     auto before = std::make_unique<ThreadStats>();
-    std::unique_ptr<ThreadCounters> counters =
-        request.counters == nullptr ? nullptr : request.counters->make_thread_set();
     if (counters != nullptr) {
         counters->open();
     }
@@ -74,7 +72,7 @@ void run_thread(W& workload, const WindowRequest& request, TrialGate& gate, Thre
             workload.step(thread);
         }
         if (gate.phase() == TrialGate::kMeasure) {
-            begin_measuring(result, *stats, *before, counters.get());
+            begin_measuring(result, *stats, *before, counters);
             gate.meet(gate.started);
             result.cpu_at_start = native::current_cpu();
             result.start_ns = native::monotonic_ns();
@@ -82,7 +80,7 @@ void run_thread(W& workload, const WindowRequest& request, TrialGate& gate, Thre
                 workload.step(thread);
             }
             result.end_ns = native::monotonic_ns();
-            end_measuring(result, *stats, *before, counters.get());
+            end_measuring(result, *stats, *before, counters);
         }
         workload.finish(thread);
     }
@@ -112,12 +110,19 @@ WindowResult run_window(const WindowRequest& request) {
     const auto distances = distance_rows(request);
     auto workload = std::make_unique<W>(TrialSetup{request.params, threads, request.seed, request.homes});
 
+    // Made here, one after the other: the first one may have to ask the host what it can count.
+    std::vector<std::unique_ptr<ThreadCounters>> counters(threads);
+    for (auto& set : counters) {
+        set = request.counters == nullptr ? nullptr : request.counters->make_thread_set();
+    }
     TrialGate gate(threads);
     result.threads.resize(threads);
     std::vector<std::thread> team;
     for (ThreadId tid = 0; tid < threads; ++tid) {
-        team.emplace_back(
-            [&, tid] { run_thread(*workload, request, gate, tid, roles[tid], distances[tid], result.threads[tid]); });
+        team.emplace_back([&, tid] {
+            run_thread(*workload, request, gate, tid, roles[tid], distances[tid], counters[tid].get(),
+                       result.threads[tid]);
+        });
     }
     drive(gate, request, result);
     if (result.stuck) {
@@ -126,6 +131,9 @@ WindowResult run_window(const WindowRequest& request) {
             thread.detach();
         }
         static_cast<void>(workload.release());
+        for (auto& set : counters) {
+            static_cast<void>(set.release());
+        }
         return result;
     }
     for (std::thread& thread : team) {
