@@ -110,7 +110,8 @@ struct Scene {
         return other;
     }
 
-    // Memory without CPUs (an expander, persistent memory) is no other socket: it is taken only where nothing else is remote.
+    // Memory without CPUs (an expander, persistent memory) is no other socket: it is taken only where nothing else is
+    // remote.
     NodeId farthest() {
         std::vector<NodeId> others;
         std::copy_if(with_memory.begin(), with_memory.end(), std::back_inserter(others),

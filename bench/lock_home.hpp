@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // --lock-home: on which NUMA nodes a cell's lock, queue nodes and data lie. Pure functions of a Topology and a plan.
 //
-//   PLACE                        for lock and data; queue nodes stay with their threads, as the kernel keeps them per CPU
-//   lock=PLACE+qnodes=PLACE+data=PLACE   each apart, any of them left out: lock and data then `local`, queue nodes `own`
+//   PLACE                               for lock and data; queue nodes stay with their threads, as the kernel keeps
+//                                       them per CPU
+//   lock=PLACE+qnodes=PLACE+data=PLACE  each apart; what is left out is `local`, for queue nodes `own`
 //
 //   local        the node of the first thread          remote       the node farthest from it
 //   first, last  the first or last node with memory    node:N       node N (all by the operating system's number)

@@ -18,7 +18,8 @@ constexpr std::size_t kMostColumns = 100;
 constexpr std::size_t kMostRows = 16;          // of packages and nodes
 constexpr std::size_t kMostDistanceNodes = 8;  // a larger matrix does not fit beside the rest
 constexpr std::size_t kMostThreads = 16;       // drawn for a placement
-constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kMiBShown = 10'240;    // from here on GiB
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20U;
 
 std::string count_of(std::size_t count, const std::string& what) {
     return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
@@ -29,7 +30,7 @@ std::string memory_text(const NumaNode* node) {
         return "no memory told";
     }
     const std::uint64_t mib = node->memory_bytes / kMiB;
-    return mib < 10 * 1024 ? fmt::format("{} MiB", mib) : fmt::format("{} GiB", (mib + 512) / 1024);
+    return mib < kMiBShown ? fmt::format("{} MiB", mib) : fmt::format("{} GiB", (mib + 512) / 1024);
 }
 
 std::vector<CpuId> sorted(std::vector<CpuId> cpus) {
@@ -130,7 +131,8 @@ struct Standing {
     std::string same;
 };
 
-// Compared over the thread counts of a whole sweep and against the placements before it, so that a group of equals names its first.
+// Compared over the thread counts of a whole sweep and against the placements before it, so that a group of equals
+// names its first.
 Standing standing_of(const Topology& topology, Placement placement) {
     std::vector<std::size_t> counts;
     for (const ThreadCount& count : auto_threads(topology)) {

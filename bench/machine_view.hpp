@@ -9,7 +9,8 @@
 
 namespace lockbench {
 
-// One screen: packages, nodes and last-level caches with their CPUs, node distances, and where each placement puts the first threads.
+// One screen: packages, nodes and last-level caches with their CPUs, node distances, and where each placement puts the
+// first threads.
 std::string draw(const Topology& topology);
 
 // The same in full, with every CPU and node; sizes in bytes.

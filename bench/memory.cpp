@@ -22,8 +22,8 @@ namespace lockbench {
 namespace {
 
 std::size_t page_size() {
-    static const auto kBytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    return kBytes;
+    static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    return bytes;
 }
 
 std::size_t round_to_pages(std::size_t bytes) { return (bytes + page_size() - 1) / page_size() * page_size(); }
@@ -63,7 +63,7 @@ struct Capability {
 
 // Asked once: nodes do not come and go during a run, and a container's filter stays.
 const Capability& capability() {
-    static const Capability kCapability = [] {
+    static const Capability answer = [] {
         Capability can;
         // Asked here first: libnuma takes a container's refusal for an answer and prints it.
         if (get_mempolicy(nullptr, nullptr, 0, nullptr, 0) != 0 || numa_available() < 0) {
@@ -95,7 +95,7 @@ const Capability& capability() {
         }
         return can;
     }();
-    return kCapability;
+    return answer;
 }
 
 // Node numbers as mbind(2) wants them.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Memory on a chosen NUMA node, and proof of where it lies.
 //
-// Memory is mapped, bound (MPOL_BIND, so that neither a full node nor automatic NUMA balancing moves it elsewhere) and then written to,
-// page by page: binding works on pages that do not exist yet, and only a page that exists can be looked up. Where it came to lie is asked
-// of move_pages(2) afterwards. What the kernel does not let us do (no NUMA, a container's filter) is recorded as a sentence, and the run
-// goes on with memory that is not bound; a node that does not exist ends it.
+// Memory is mapped, bound (MPOL_BIND, so that neither a full node nor automatic NUMA balancing moves it elsewhere) and
+// then written to, page by page: binding works on pages that do not exist yet, and only a page that exists can be
+// looked up. Where it came to lie is asked of move_pages(2) afterwards. What the kernel does not let us do (no NUMA, a
+// container's filter) is recorded as a sentence, and the run goes on with memory that is not bound; a node that does
+// not exist ends it.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +28,9 @@ using NodePages = std::map<NodeId, std::uint64_t>;
 
 namespace memory {
 
-// Zeroed, page-aligned memory of `bytes`, rounded up to pages, every page written to. For kAnyNode the pages are left untouched. Ends the
-// process with a message (exit code 3) when there is no such node or no memory left. Any thread may call it.
+// Zeroed, page-aligned memory of `bytes`, rounded up to pages, every page written to. For kAnyNode the pages are left
+// untouched. Ends the process with a message (exit code 3) when there is no such node or no memory left. Any thread may
+// call it.
 void* alloc(std::size_t bytes, NodeId node);
 void release(void* base, std::size_t bytes);
 
@@ -41,7 +43,8 @@ const std::string& why_not_bound();
 
 }  // namespace memory
 
-// Adds where the pages of [base, base + bytes) lie. Pages never written to are counted under -ENOENT or -EFAULT, by the kernel's release.
+// Adds where the pages of [base, base + bytes) lie. Pages never written to are counted under -ENOENT or -EFAULT, by the
+// kernel's release.
 void count_pages(NodePages& pages, const void* base, std::size_t bytes);
 
 // What was asked of a piece of memory and what came of it.
@@ -50,8 +53,8 @@ struct HomeReport {
     NodePages got;
     std::string reason;  // why nothing is proved, or why the request changed; else empty
 
-    // Pages that lie elsewhere than asked, untouched ones apart. Interleaved: those on nodes that are not `nodes`, and those beyond an even
-    // share. First touch: none.
+    // Pages that lie elsewhere than asked, untouched ones apart. Interleaved: those on nodes that are not `nodes`, and
+    // those beyond an even share. First touch: none.
     [[nodiscard]] std::uint64_t misplaced(std::span<const NodeId> nodes) const;
     [[nodiscard]] std::uint64_t pages() const;    // that exist
     [[nodiscard]] std::uint64_t unknown() const;  // that could not be looked up or were never touched

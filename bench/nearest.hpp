@@ -11,8 +11,8 @@
 
 namespace lockbench {
 
-// Edits (insert, delete, replace, swap of two neighbours) that turn `from` into `to`, letter case ignored: the optimal string alignment
-// distance.
+// Edits (insert, delete, replace, swap of two neighbours) that turn `from` into `to`, letter case ignored: the optimal
+// string alignment distance.
 inline std::size_t edit_distance(std::string_view from, std::string_view to) {
     const auto letter = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
     std::vector<std::size_t> before_last(to.size() + 1);
@@ -38,8 +38,8 @@ inline std::size_t edit_distance(std::string_view from, std::string_view to) {
     return last[to.size()];
 }
 
-// The candidate with the fewest edits, the first of equals; empty when there is no candidate. A candidate that starts with the whole of
-// `name` wins over an equally distant one, as a name cut short is the commonest slip.
+// The candidate with the fewest edits, the first of equals; empty when there is no candidate. A candidate that starts
+// with the whole of `name` wins over an equally distant one, as a name cut short is the commonest slip.
 template <typename Names>
 std::string nearest(std::string_view name, const Names& candidates) {
     std::string best;

@@ -267,6 +267,7 @@ std::vector<ThreadCount> auto_threads(const Topology& topology, bool beyond) {
         counts.insert(2 * cpus.size());
     }
     std::vector<ThreadCount> list;
+    list.reserve(counts.size());
     for (const std::size_t threads : counts) {
         list.push_back({threads, threads > cpus.size()});
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Placements: which thread runs on which CPU. Pure functions of a Topology.
 //
-// CPUs are numbered by the operating system; "order" below is hwloc's logical order, in which neighbours share most. Only CPUs that the
-// process may use take part. The SMT rank is counted among those: where a mask hides a core's first thread, the second counts as first.
+// CPUs are numbered by the operating system; "order" below is hwloc's logical order, in which neighbours share most.
+// Only CPUs that the process may use take part. The SMT rank is counted among those: where a mask hides a core's first
+// thread, the second counts as first.
 //
 //   compact         as near as possible: the order itself, so both threads of a core come before the next core
 //   smt_last        as near as possible with a core each: every core's first thread in order, then the second ones
-//   spread          as far as possible: turn by turn over packages, in them over nodes, LLCs, cores; second threads last
+//   spread          as far as possible: turn by turn over packages, in them over nodes, LLCs, cores; SMT last
 //   one_node        all on the first node, a core each first; more threads than its CPUs share those CPUs
 //   one_per_llc     the first CPU of each last-level cache, then the second of each, and so on
 //   one_per_node    the same over nodes
@@ -74,8 +75,8 @@ struct ChosenPlacements {
     std::vector<Placement> run;
     std::vector<std::string> notes;  // a sentence for each that was asked for and does not run
 };
-// What to run of the names and globs asked for: nothing twice. A placement that the machine lacks is left out with a note if a glob
-// brought it, and is a HostError if it was named.
+// What to run of the names and globs asked for: nothing twice. A placement that the machine lacks is left out with a
+// note if a glob brought it, and is a HostError if it was named.
 ChosenPlacements choose_placements(const Topology& topology, const std::vector<std::string>& globs,
                                    std::span<const std::size_t> thread_counts);
 
@@ -83,7 +84,8 @@ struct ThreadCount {
     std::size_t threads = 0;
     bool oversubscribed = false;
 };
-// For --threads=auto: powers of two, the number of usable cores and that of usable CPUs; with `beyond`, 1.25 and 2 times the CPUs too.
+// For --threads=auto: powers of two, the number of usable cores and that of usable CPUs; with `beyond`, 1.25 and 2
+// times the CPUs too.
 std::vector<ThreadCount> auto_threads(const Topology& topology, bool beyond = false);
 
 }  // namespace lockbench

@@ -16,9 +16,9 @@ int group_of(const Cpu& cpu, std::size_t level) {
     return groups[level];
 }
 
-// Levels from the outermost to the innermost. Which contains which differs: a package can hold several nodes (NPS4) or a node several
-// packages (a board of four sockets), an LLC several nodes (sub-NUMA clusters) or the other way round. The level with fewer groups is
-// the outer one.
+// Levels from the outermost to the innermost. Which contains which differs: a package can hold several nodes (NPS4) or
+// a node several packages (a board of four sockets), an LLC several nodes (sub-NUMA clusters) or the other way round.
+// The level with fewer groups is the outer one.
 std::array<std::size_t, kPathLevels> nesting(const std::vector<Cpu>& cpus) {
     std::array<std::size_t, kPathLevels> count{};
     for (std::size_t level = 0; level < kPathLevels; ++level) {
@@ -39,6 +39,7 @@ template <typename Key>
 std::vector<CpuId> order_by(std::vector<PlacedCpu> cpus, Key key) {
     std::stable_sort(cpus.begin(), cpus.end(), [&](const PlacedCpu& a, const PlacedCpu& b) { return key(a) < key(b); });
     std::vector<CpuId> order;
+    order.reserve(cpus.size());
     for (const PlacedCpu& cpu : cpus) {
         order.push_back(cpu.os_index);
     }

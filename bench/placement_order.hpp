@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The orders behind the placements. Every usable CPU has a path of ranks, outermost level first; every order is a sort by some of them.
+// The orders behind the placements. Every usable CPU has a path of ranks, outermost level first; every order is a sort
+// by some of them.
 #pragma once
 
 #include <array>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The machine as lockbench sees it: hardware threads, what they share, NUMA nodes and the distances between them.
 //
-// A plain value. It is loaded by hwloc from this system, from a synthetic description or from an XML file, and can also be written by
-// hand; everything that is asked of it afterwards is a pure function, so that a plan for an eight-socket machine can be tested on two
-// CPUs. Only a topology that is this system may be used for pinning (require_this_system).
+// A plain value. It is loaded by hwloc from this system, from a synthetic description or from an XML file, and can also
+// be written by hand; everything that is asked of it afterwards is a pure function, so that a plan for an eight-socket
+// machine can be tested on two CPUs. Only a topology that is this system may be used for pinning (require_this_system).
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,8 @@
 
 namespace lockbench {
 
-// One hardware thread. package, llc and core are dense numbers in hwloc's logical order; node is the operating system's number.
+// One hardware thread. package, llc and core are dense numbers in hwloc's logical order; node is the operating system's
+// number.
 struct Cpu {
     CpuId os_index = 0;
     int package = 0;
@@ -39,7 +40,8 @@ struct NumaNode {
 struct Topology {
     std::vector<Cpu> cpus;        // hwloc's logical order: neighbours share most
     std::vector<NumaNode> nodes;  // hwloc's logical order; operating-system numbers may be sparse
-    // node_distances[i][j]: the firmware's figure from nodes[i] to nodes[j] (10: local; no unit), 0: not told. Empty: there is none.
+    // node_distances[i][j]: the firmware's figure from nodes[i] to nodes[j] (10: local; no unit), 0: not told. Empty:
+    // there is none.
     std::vector<std::vector<std::uint64_t>> node_distances;
     bool is_this_system = false;
     std::string source;              // "this system", "synthetic: ...", "XML: ..."
@@ -63,12 +65,14 @@ struct Topology {
 
     // Nothing where the machine does not tell.
     [[nodiscard]] std::optional<std::uint64_t> node_distance(NodeId from, NodeId to) const;
-    // The node of `among` that is farthest from `from`: by the node distances if they are told for all of `among`, else another package
-    // counts as farther. The first of equals; `from` only if there is no other. `among` must not be empty.
+    // The node of `among` that is farthest from `from`: by the node distances if they are told for all of `among`, else
+    // another package counts as farther. The first of equals; `from` only if there is no other. `among` must not be
+    // empty.
     [[nodiscard]] NodeId farthest_node(NodeId from, std::span<const NodeId> among) const;
 
-    // The innermost thing that two CPUs share. The first that fits, in the order of the names: where an LLC spans nodes (sub-NUMA
-    // clusters), two CPUs under it are same_llc; where a node spans packages, two CPUs in it are same_node. unknown: a CPU is not there.
+    // The innermost thing that two CPUs share. The first that fits, in the order of the names: where an LLC spans nodes
+    // (sub-NUMA clusters), two CPUs under it are same_llc; where a node spans packages, two CPUs in it are same_node.
+    // unknown: a CPU is not there.
     [[nodiscard]] Distance distance(CpuId a, CpuId b) const;
     // One more than the largest CPU number: the side of the table below.
     [[nodiscard]] std::size_t table_side() const;
@@ -80,13 +84,15 @@ struct Topology {
     void require_this_system() const;
 };
 
-// `mask`: the CPUs that the process may use, in place of the kernel's answer; on a topology that is not this system, no mask means all.
+// `mask`: the CPUs that the process may use, in place of the kernel's answer; on a topology that is not this system, no
+// mask means all.
 struct LoadOptions {
     std::optional<std::vector<CpuId>> mask;
 };
 
-// Reads this system. hwloc's own environment applies (HWLOC_XMLFILE, HWLOC_SYNTHETIC), so is_this_system may be false. To be called
-// before the calling thread is pinned. All throw HostError: a broken or too new file, a wrong description, no CPU left to use.
+// Reads this system. hwloc's own environment applies (HWLOC_XMLFILE, HWLOC_SYNTHETIC), so is_this_system may be false.
+// To be called before the calling thread is pinned. All throw HostError: a broken or too new file, a wrong description,
+// no CPU left to use.
 Topology load_this_system(const LoadOptions& options = {});
 Topology load_synthetic(const std::string& description, const LoadOptions& options = {});
 Topology load_xml_file(const std::string& path, const LoadOptions& options = {});

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// hwloc's objects turned into a Topology. What differs between machines and releases of hwloc is met here and nowhere else.
+// hwloc's objects turned into a Topology. What differs between machines and releases of hwloc is met here and nowhere
+// else.
 #include <hwloc.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -31,7 +33,8 @@ Handle new_topology() {
         throw HostError("hwloc cannot make a topology: " + std::string(std::strerror(errno)) + ".");
     }
     Handle handle(topology);
-    // CPUs outside the cpuset stay in the picture, marked as not allowed: without them neighbours would seem farther apart than they are.
+    // CPUs outside the cpuset stay in the picture, marked as not allowed: without them neighbours would seem farther
+    // apart than they are.
     hwloc_topology_set_flags(topology, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
     return handle;
 }
@@ -78,8 +81,8 @@ class Reader {
         return last;
     }
 
-    // The first node on the way up that is local to this CPU. A node without CPUs hangs at the machine's root and is nobody's.
-    // Memory-side caches, which would stand between, are not kept in the topology by default.
+    // The first node on the way up that is local to this CPU. A node without CPUs hangs at the machine's root and is
+    // nobody's. Memory-side caches, which would stand between, are not kept in the topology by default.
     static hwloc_obj_t local_node(hwloc_obj_t pu) {
         for (hwloc_obj_t object = pu->parent; object != nullptr; object = object->parent) {
             for (hwloc_obj_t child = object->memory_first_child; child != nullptr; child = child->next_sibling) {
@@ -158,7 +161,8 @@ class Reader {
             cpu.package = packages.of(package);
             cpu.llc = llcs.of(llc_of(pu, package));
             cpu.core = cores.of(core_of(pu));
-            // Not hwloc's sibling_rank: where threads have caches of their own, those stand between and every rank would be 0.
+            // Not hwloc's sibling_rank: where threads have caches of their own, those stand between and every rank
+            // would be 0.
             cpu.smt_rank = met_in_core[cpu.core]++;
             cpu.allowed = hwloc_bitmap_isset(allowed, pu->os_index) != 0;
             out_.nodes[node->logical_index].cpus.push_back(cpu.os_index);
@@ -302,7 +306,9 @@ Topology load_synthetic(const std::string& description, const LoadOptions& optio
 
 Topology load_xml_text(const std::string& text, const std::string& source, const LoadOptions& options) {
     const std::string version = version_of(text);
-    if (!version.empty() && std::atoi(version.c_str()) > 2) {
+    int release = 0;
+    std::from_chars(version.data(), version.data() + version.size(), release);
+    if (release > 2) {
         throw HostError(source + ": the topology is in XML version " + version + ", this build's hwloc (" +
                         HWLOC_VERSION + ") reads up to version 2. Export it with an hwloc of that version.");
     }

@@ -63,7 +63,7 @@ TEST(draw, nodes_distances_hidden_cpus_and_notes) {
 TEST(draw, a_large_machine_fits_on_a_screen) {
     const std::string plain = load_synthetic("pack:24 [numa] l3:8 core:8 pu:2").xml;
     std::vector<std::uint64_t> ids(24);
-    std::vector<std::uint64_t> values(24 * 24, 79);
+    std::vector<std::uint64_t> values(std::size_t{24} * 24, 79);
     for (std::size_t i = 0; i < 24; ++i) {
         ids[i] = i;
         values[i * 24 + i] = 10;

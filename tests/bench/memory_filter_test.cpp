@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Memory where a container's filter forbids the kernel's NUMA calls. Each case is a process of its own, as what the kernel can do is asked
-// once a process; for the same reason nothing here may ask in the parent.
+// Memory where a container's filter forbids the kernel's NUMA calls. Each case is a process of its own, as what the
+// kernel can do is asked once a process; for the same reason nothing here may ask in the parent.
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Memory on a machine with several nodes, which few test hosts have: the calls of libnuma that bench/memory.cpp makes are defined here, in
-// the executable, and so come before the library's. The played kernel keeps each binding and answers by it; a page exists once the real
-// kernel says that it was touched.
+// Memory on a machine with several nodes, which few test hosts have: the calls of libnuma that bench/memory.cpp makes
+// are defined here, in the executable, and so come before the library's. The played kernel keeps each binding and
+// answers by it; a page exists once the real kernel says that it was touched.
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <vector>
 
 #include "bench/memory.hpp"
@@ -55,11 +56,15 @@ int node_of(std::uintptr_t address) {
 }  // namespace
 }  // namespace lockbench
 
-// The layout is libnuma's (numa.h).
-struct bitmask {
+// The name and the layout are libnuma's (numa.h).
+struct bitmask {  // NOLINT(readability-identifier-naming)
     unsigned long size;
     unsigned long* maskp;
 };
+
+namespace lockbench {
+static bitmask mems_allowed;
+}  // namespace lockbench
 
 extern "C" {
 int numa_available() { return 0; }
@@ -71,10 +76,16 @@ long get_mempolicy(int* mode, unsigned long* mask, unsigned long most, void* at,
 int numa_max_node() { return 4; }
 bitmask* numa_get_mems_allowed() {
     static unsigned long word = 0b10111;
-    static bitmask mask{64, &word};
-    return &mask;
+    lockbench::mems_allowed = {64, &word};
+    return &lockbench::mems_allowed;
 }
-void numa_bitmask_free(bitmask*) {}
+// The library's own masks pass here too while it starts.
+void numa_bitmask_free(bitmask* mask) {
+    if (mask != nullptr && mask != &lockbench::mems_allowed) {
+        std::free(mask->maskp);
+        std::free(mask);
+    }
+}
 int numa_bitmask_isbitset(const bitmask* mask, unsigned bit) { return static_cast<int>(mask->maskp[0] >> bit & 1U); }
 long long numa_node_size64(int node, long long*) { return node == 2 ? 0 : node == 3 ? -1 : 1 << 30; }
 

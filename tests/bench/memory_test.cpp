@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Memory on this machine's own kernel. Kernels that refuse are in memory_filter_test.cpp, machines with several nodes in
-// memory_nodes_test.cpp.
+// Memory on this machine's own kernel. Kernels that refuse are in memory_filter_test.cpp, machines with several nodes
+// in memory_nodes_test.cpp.
 #include "bench/memory.hpp"
 
 #include <gtest/gtest.h>
@@ -116,6 +116,7 @@ TEST(memory, no_memory_left_ends_the_process) {
 
 TEST(memory, threads_may_allocate_at_once) {
     std::vector<std::thread> team;
+    team.reserve(4);
     for (int i = 0; i < 4; ++i) {
         team.emplace_back([] {
             for (int round = 0; round < 50; ++round) {

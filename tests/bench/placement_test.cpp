@@ -15,11 +15,11 @@ using test::with_bare_node;
 using test::with_distances;
 
 // 4 packages of one node, two LLCs of eight cores with two threads each; CPU numbers in hwloc's order.
-const char* const kFour = "pack:4 numa:1 l3:2 core:8 pu:2";
+constexpr const char* kFour = "pack:4 numa:1 l3:2 core:8 pu:2";
 // 8 sockets of ten cores as Linux numbers them: core i is CPUs i and i+80.
-const char* const kEight = "pack:8 [numa] l3:1 core:10 pu:2(indexes=2*80:1*2)";
-const char* const kNps4 = "pack:2 group:4 [numa] l3:2 core:8 pu:2";
-const char* const kTwoVcpus = "pack:1 l3:1 core:2 pu:1";
+constexpr const char* kEight = "pack:8 [numa] l3:1 core:10 pu:2(indexes=2*80:1*2)";
+constexpr const char* kNps4 = "pack:2 group:4 [numa] l3:2 core:8 pu:2";
+constexpr const char* kTwoVcpus = "pack:1 l3:1 core:2 pu:1";
 
 Cpus cpus_of(const Topology& topology, Placement placement, std::size_t threads) {
     return plan(topology, placement, threads).cpus;
@@ -263,6 +263,7 @@ TEST(auto_threads, powers_of_two_cores_and_cpus) {
 TEST(auto_threads, counts_beyond_the_cpus_are_marked_and_hidden_cpus_do_not_count) {
     const std::vector<ThreadCount> list = auto_threads(load_synthetic(kFour, {{{0, 1, 2, 40}}}), true);
     std::vector<std::pair<std::size_t, bool>> pairs;
+    pairs.reserve(list.size());
     for (const ThreadCount& count : list) {
         pairs.emplace_back(count.threads, count.oversubscribed);
     }

@@ -19,9 +19,9 @@ using test::replaced;
 using test::with_bare_node;
 using test::with_distances;
 
-const char* const kMilan = "pack:2 [numa] l3:8 core:8 pu:2";
-const char* const kFourSockets = "pack:4 [numa] l3:1 l2:10 core:1 pu:1";
-const char* const kEightSmtLinux = "pack:8 [numa] l3:1 core:10 pu:2(indexes=2*80:1*2)";
+constexpr const char* kMilan = "pack:2 [numa] l3:8 core:8 pu:2";
+constexpr const char* kFourSockets = "pack:4 [numa] l3:1 l2:10 core:1 pu:1";
+constexpr const char* kEightSmtLinux = "pack:8 [numa] l3:1 core:10 pu:2(indexes=2*80:1*2)";
 
 template <typename Call>
 std::string host_error(Call call) {
@@ -67,7 +67,8 @@ TEST(topology, packages_interleaved_in_number) {
 }
 
 TEST(topology, smt_rank_counts_threads_even_under_caches_of_their_own) {
-    // Every thread has its own L1 and L2 below the core, as some emulators tell: no thread has a sibling beside it in the tree.
+    // Every thread has its own L1 and L2 below the core, as some emulators tell: no thread has a sibling beside it in
+    // the tree.
     const Topology machine = load_synthetic("pack:1 l3:1 core:2 l2:2 l1:1 pu:1");
     std::vector<int> ranks;
     for (const Cpu& cpu : machine.cpus) {
