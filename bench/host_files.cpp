@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <sstream>
 #include <string_view>
@@ -78,7 +77,7 @@ std::optional<std::string> HostFiles::text(const std::filesystem::path& relative
         return std::nullopt;
     }
     std::string all;
-    std::array<char, 4096> chunk{};
+    std::string chunk(65536, '\0');
     ssize_t got = 0;
     while ((got = read(fd, chunk.data(), chunk.size())) > 0) {
         all.append(chunk.data(), static_cast<std::size_t>(got));
