@@ -306,9 +306,9 @@ Topology load_synthetic(const std::string& description, const LoadOptions& optio
 
 Topology load_xml_text(const std::string& text, const std::string& source, const LoadOptions& options) {
     const std::string version = version_of(text);
-    int release = 0;
-    std::from_chars(version.data(), version.data() + version.size(), release);
-    if (release > 2) {
+    int major_version = 0;
+    std::from_chars(version.data(), version.data() + version.size(), major_version);
+    if (major_version > 2) {
         throw HostError(source + ": the topology is in XML version " + version + ", this build's hwloc (" +
                         HWLOC_VERSION + ") reads up to version 2. Export it with an hwloc of that version.");
     }
