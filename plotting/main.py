@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The command line of plot.py."""
 import argparse
+import os
 import pathlib
 import sys
 
@@ -46,6 +47,14 @@ def prefixes(datasets):
     return [f"{draw.slug(dataset.platform)}{number}_" for number, dataset in enumerate(datasets, 1)]
 
 
+def say(lines):
+    """Prints; a reader who had enough (`| head`) does not keep the files from being written."""
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def plot(options):
     runs = [runfiles.read_run(path, number) for number, path in enumerate(options.dirs)]
     draw.use_style()
@@ -57,17 +66,15 @@ def plot(options):
         # The words first: drawing takes a while.
         blocks, lines = table.blocks(dataset), verdict.verdict(dataset)
         warnings = [f"warning: {warning}" for warning in report.warnings_of(dataset)]
-        print("\n".join([dataset.label] + warnings + [""] + table.text(dataset, blocks) + lines), end="\n\n", flush=True)
+        say([dataset.label] + warnings + [""] + table.text(dataset, blocks) + lines + [""])
         writer = draw.Writer(options.out / "plots", options.format, dataset, prefix)
         for kind in FIGURES:
             kind.draw_all(writer)
         sections.append((dataset, writer.drawn, lines, blocks))
         figures += writer.drawn
     report.write(options.out / "report.html", sections)
-    for figure in figures:
-        for path in figure.paths:
-            print(f"plot: {path}")
-    print(f"report: {options.out / 'report.html'}")
+    say([f"plot: {path}" for figure in figures for path in figure.paths])
+    say([f"report: {options.out / 'report.html'}"])
     return 0
 
 

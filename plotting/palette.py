@@ -21,7 +21,7 @@ FAMILIES = {
     "mutex": ("#c4ad00", "*", ["mutex_3_10"]),
     "rwsem": ("#d55e00", "v^<>DsP", ["rwsem_3_8", "rwsem_3_10", "rwsem_3_16", "rwsem_5_3", "rwsem", "rwsem_spinlock",
                                      "percpu_rwsem"]),
-    "glibc": ("#cc79a7", "dPXo", ["std::shared_mutex", "pthread_rwlock.prefer_reader",
+    "glibc": ("#cc79a7", "d<oh", ["std::shared_mutex", "pthread_rwlock.prefer_reader",
                                   "pthread_rwlock.prefer_writer_nonrecursive", "std::shared_timed_mutex"]),
     "control": ("#b0b0b0", ">8", ["null", "broken"]),
 }

@@ -46,8 +46,9 @@ def draw_row(axis, dataset, y, row):
     colour, shape = draw.style_of(dataset, lock)
     if floor is not None and floor.known:
         axis.fill_betweenx([y - 0.45, y + 0.45], 1 / floor.factor, floor.factor, color="#dcdcdc", lw=0, zorder=1)
-    draw.interval_marker(axis, interval, y - (0.14 if calm is not None and calm.count < interval.count else 0), colour, shape)
-    if calm is not None and 0 < calm.count < interval.count:
+    both = calm is not None and 0 < calm.count < interval.count
+    draw.interval_marker(axis, interval, y - (0.14 if both else 0), colour, shape)
+    if both:
         draw.interval_marker(axis, calm, y + 0.2, colour, shape, "none", 5.0)
     axis.annotate(outcome, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8,
                   fontweight="bold" if outcome in (verdict.SUPPORTED, verdict.CONTRADICTED) else "normal",
