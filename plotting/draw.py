@@ -43,16 +43,20 @@ class Writer:
         self.folder, self.formats, self.dataset, self.prefix = pathlib.Path(folder), formats, dataset, prefix
         self.drawn = []
 
-    def save(self, figure, name, title, caption):
-        # Below the figure and not under its title, where it would meet the legend.
-        texts = [figure.text(0.01, 1 - 0.08 / figure.get_figheight(), title, va="top", fontsize=11, fontweight="bold"),
-                 figure.text(0.01, 0.06 / figure.get_figheight(), self.dataset.label, fontsize=7.5,
+    def decorate(self, figure, title):
+        """Title and source. The source is below the figure and not under its title, where it would meet the legend."""
+        height = figure.get_figheight()
+        texts = [figure.text(0.01, 1 - 0.08 / height, title, va="top", fontsize=11, fontweight="bold"),
+                 figure.text(0.01, 0.06 / height, self.dataset.label, fontsize=7.5,
                              color=FAILED if self.dataset.simulated else "#555555")]
+        if self.dataset.simulated:
+            texts.append(figure.text(0.5, 0.5, "SIMULATED", fontsize=54, color=FAILED, alpha=0.10, rotation=24,
+                                     ha="center", va="center", zorder=10))
         for text in texts:
             text.set_in_layout(False)
-        if self.dataset.simulated:
-            figure.text(0.5, 0.5, "SIMULATED", fontsize=54, color=FAILED, alpha=0.10, rotation=24, ha="center",
-                        va="center", zorder=10).set_in_layout(False)
+
+    def save(self, figure, name, title, caption):
+        self.decorate(figure, title)
         # Laid out once, not anew for each format.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: MIT
+"""plot.py from outside: what it writes, prints and refuses; and what each figure shows, read off the figure itself."""
+import gzip
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import matplotlib
+
+matplotlib.use("Agg")
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT), str(pathlib.Path(__file__).resolve().parent)]
+
+from fake_run import Fake, simulated  # noqa: E402
+from plotting import cells, draw, palette, ratios, runfiles, shares, throughput  # noqa: E402
+from plotting import transfers, uncontended, waits  # noqa: E402
+
+FEW = ["rwlock_classic", "mutex_3_10", "rwsem_3_8", "rwsem_3_10"]
+PYTHON = "/usr/bin/python3"
+
+
+def run_plot(*arguments, python=(PYTHON,)):
+    return subprocess.run([*python, str(ROOT / "plot.py"), *map(str, arguments)], capture_output=True, text=True,
+                          check=False)
+
+
+def small(path, **options):
+    fake = Fake(path, **{"locks": FEW, "workloads": ["fork_server"], "threads": (1, 2), "repetitions": 6, **options})
+    fake.samples = 40
+    return fake
+
+
+class FolderTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+
+class ErrorTest(FolderTest):
+    """Each wrong input: its exit status and the words that help."""
+
+    def run_of(self, edit=None, torn=False):
+        path = small(self.folder / "run", locks=["ticket"], threads=(2,)).write(torn)
+        if edit:
+            edit(path)
+        return path
+
+    def refused(self, status, words, *arguments):
+        done = run_plot(*arguments)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertIn(words, done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+
+    def test_folder_that_is_not_there_or_no_run(self):
+        self.refused(2, "does not exist", self.folder / "nothing")
+        self.refused(2, "has no run.json", self.folder)
+        (self.folder / "file").write_text("")
+        self.refused(2, "is not a folder", self.folder / "file")
+
+    def test_wrong_usage(self):
+        path = self.run_of()
+        self.refused(2, "required: DIR")
+        self.refused(2, "'pdf' is not a format; allowed: png, svg", path, "--format=pdf")
+        self.refused(2, "no format", path, "--format=,")
+        self.refused(2, "named twice", path, path, "--out=x")
+        self.refused(2, "--out=DIR", path, self.folder / "other")
+
+    def test_broken_run_json(self):
+        for text, words in (("{", "not valid JSON: line 1"), ("[]", "has no 'schema_version'"), ("\xff", "not UTF-8")):
+            path = self.run_of(lambda path, text=text: (path / "run.json").write_bytes(text.encode("latin-1")))
+            self.refused(1, words, path)
+            self.setUp()
+
+    def test_other_schema(self):
+        path = self.run_of()
+        info = json.loads((path / "run.json").read_text())
+        (path / "run.json").write_text(json.dumps({**info, "schema_version": 2}))
+        self.refused(1, "schema version 2; this plot.py reads 1", path)
+
+    def test_broken_line_in_the_middle(self):
+        path = self.run_of()
+        lines = (path / "windows.jsonl").read_text().splitlines()
+        lines[2] = lines[2][:30]
+        (path / "windows.jsonl").write_text("\n".join(lines) + "\n")
+        self.refused(1, "windows.jsonl: line 3 is not valid JSON", path)
+        lines[2] = '{"platform": "native"}'
+        (path / "windows.jsonl").write_text("\n".join(lines) + "\n")
+        self.refused(1, "line 3 is not a window: it has no 'machine'", path)
+
+    def test_no_windows(self):
+        path = self.run_of(lambda path: (path / "windows.jsonl").write_text('{"platf'))
+        self.refused(1, "nothing was measured", path)
+        (path / "windows.jsonl").unlink()
+        self.refused(1, "has no windows.jsonl", path)
+        (path / "windows.jsonl.gz").write_bytes(b"this is not gzip")
+        self.refused(1, "cannot read", path)
+
+    def test_output_that_cannot_be_written(self):
+        (self.folder / "taken").write_text("")
+        self.refused(1, "cannot write", self.run_of(), f"--out={self.folder / 'taken'}", "--format=png")
+
+    def test_missing_package(self):
+        done = run_plot(self.folder, python=(PYTHON, "-I", "-S"))
+        self.assertEqual(done.returncode, 3)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+        self.assertIn("apt install python3-matplotlib python3-numpy", done.stderr)
+        self.assertIn(PYTHON, done.stderr)
+
+    def warnings(self, edit=None, torn=False, status="done"):
+        fake = small(self.folder / "run", locks=["ticket"], threads=(2,))
+        fake.edit, fake.status = edit, status
+        return runfiles.read_run(fake.write(torn), 0).warnings
+
+    def test_torn_last_line_is_a_warning(self):
+        self.assertIn("the last line is torn", self.warnings(torn=True)[0])
+
+    def test_run_that_did_not_end_is_a_warning(self):
+        self.assertIn("status is 'running': 6 of 6 planned windows", self.warnings(status="running")[0])
+
+    def test_flag_outside_the_closed_list_is_a_warning(self):
+        self.assertIn("does not know: bimodal, odd",
+                      self.warnings(lambda window: window["flags"].extend(["odd", "bimodal"]))[0])
+
+    def test_flags_are_those_of_the_documentation(self):
+        text = (ROOT / "results/README.md").read_text()
+        self.assertEqual(re.findall(r"^\| `(\w+)` \|", text[text.index("### Flags"):], re.M), list(runfiles.FLAGS))
+
+    def test_packed_windows_are_read(self):
+        path = self.run_of()
+        before = runfiles.read_run(path, 0).windows
+        packed = gzip.compress((path / "windows.jsonl").read_bytes())
+        (path / "windows.jsonl").unlink()
+        (path / "windows.jsonl.gz").write_bytes(packed)
+        self.assertEqual(runfiles.read_run(path, 0).windows, before)
+
+
+class Kept(draw.Writer):
+    """Keeps figures instead of writing them."""
+
+    def __init__(self, dataset):
+        super().__init__("", ["png"], dataset)
+        self.figures, self.captions = {}, {}
+
+    def save(self, figure, name, title, caption):
+        self.decorate(figure, title)
+        self.figures[name], self.captions[name] = figure, caption
+        matplotlib.pyplot.close(figure)
+
+
+def words(figure):
+    """All that can be read in a figure."""
+    return "\n".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+def lines_of(axis, marker=None, colour=None):
+    return [line for line in axis.get_lines() if (marker is None or line.get_marker() == marker)
+            and (colour is None or line.get_color() == colour)]
+
+
+def bars(axis):
+    """Lengths of all bars."""
+    return {round(bar.get_width(), 2) for bar in axis.patches if isinstance(bar, matplotlib.patches.Rectangle)}
+
+
+class FigureTest(FolderTest):
+    def draw(self, kind, fake):
+        self.dataset = cells.datasets_of([runfiles.read_run(fake.write(), 0)])[0]
+        writer = Kept(self.dataset)
+        kind.draw_all(writer)
+        self.captions = writer.captions
+        return writer.figures
+
+    def fake(self, **options):
+        fake = small(self.folder / f"run{len(list(self.folder.iterdir()))}", **options)
+        fake.uncontended = fake.untimed = False
+        return fake
+
+    def rows(self, axis):
+        return [label.get_text() for label in axis.get_yticklabels()]
+
+    def test_throughput_of_few_thread_counts_is_rows_sorted_by_rate(self):
+        figure = self.draw(throughput, self.fake())["throughput_fork_server"]
+        self.assertEqual([axis.get_xlabel().split("\n")[0] for axis in figure.axes],
+                         ["fork: forks/s", "exit: exits/s", "fault: faults/s"])
+        self.assertEqual(self.rows(figure.axes[0]), ["rwlock_classic", "mutex_3_10 (excl.)", "rwsem_3_10", "rwsem_3_8"])
+        for axis in figure.axes:
+            self.assertRegex(axis.get_xlabel(), r"A/A noise: [\d.]+ % \(1 thread\), [\d.]+ % \(2 threads\)")
+            self.assertEqual(axis.get_xlim()[0], 0)
+            for lock in FEW:
+                colour, shape = palette.of(lock, self.dataset.locks[lock]["family"])
+                marks = lines_of(axis, shape, colour)
+                self.assertEqual(len(marks), 2)  # one a thread count: hollow and full
+                self.assertEqual({line.get_markerfacecolor() for line in marks}, {"white", colour})
+                self.assertEqual([len(line.get_xdata()) for line in lines_of(axis, ".", colour)], [6, 6])  # raw windows
+                self.assertEqual(len(lines_of(axis, "|", colour)), 2)  # intervals
+
+    def test_throughput_of_many_thread_counts_is_curves(self):
+        fake = self.fake(threads=(1, 2, 3, 4), cpus=4)
+        figure = self.draw(throughput, fake)["throughput_fork_server"]
+        self.assertEqual([axis.get_title() for axis in figure.axes], ["fork", "exit", "fault"])
+        curves = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "-"]
+        self.assertEqual([len(line.get_xdata()) for line in curves].count(4), len(FEW))
+        self.assertIn("A/A noise", figure.axes[0].get_xlabel())
+
+    def test_throughput_of_many_locks_is_a_panel_a_family(self):
+        locks = FEW + ["ticket", "mcs", "osq", "qspinlock", "qrwlock"]
+        figures = self.draw(throughput, self.fake(locks=locks, threads=(1, 2, 3, 4), cpus=4))
+        figure = figures["throughput_fork_server_fork"]
+        titles = [axis.get_title() for axis in figure.axes if axis.get_visible()]
+        self.assertEqual(titles, ["rwlock", "mutex", "rwsem", "ticket", "mcs", "osq", "qspinlock", "qrwlock"])
+        grey = [line for line in figure.axes[0].get_lines() if line.get_color() == "#d0d0d0"]
+        self.assertEqual(len(grey), len(locks) - 1)
+
+    def test_oversubscribed_cells_stand_apart_with_their_switches(self):
+        figures = self.draw(throughput, self.fake(threads=(1, 2, 4)))
+        apart = figures["throughput_fork_server_oversubscribed"]
+        self.assertIn("OVERSUBSCRIBED", words(apart))
+        self.assertRegex(words(apart), r"preempted 40\d/s, gave up [\d.]+k/s")
+        self.assertIn("4 threads", words(apart))
+        self.assertNotIn("4 threads", words(figures["throughput_fork_server"]))
+
+    def test_two_modes_are_two_medians_and_no_interval(self):
+        fake = self.fake(repetitions=10)
+
+        def edit(window):
+            if window["lock"] == "rwsem_3_8" and window["threads"] == 2 and window["repetition"] < 4:
+                window["ops_per_s"].update({op: 3 * rate for op, rate in window["ops_per_s"].items()})
+        fake.edit = edit
+        axis = self.draw(throughput, fake)["throughput_fork_server"].axes[0]
+        self.assertIn("2 modes (6 + 4 windows)", [text.get_text() for text in axis.texts])
+        colour, shape = palette.of("rwsem_3_8", "rwsem")
+        self.assertEqual(len(lines_of(axis, shape, colour)), 3)
+        self.assertEqual(len(lines_of(axis, "|", colour)), 1)
+
+    def failed(self):
+        fake = self.fake()
+
+        def edit(window):
+            if window["lock"] == "rwlock_classic" and window["threads"] == 2 and window["repetition"] == 1:
+                window["checks"] = {"passed": False, "failed": ["counter: got 17, expected 18"]}
+                window["flags"].append("check_failed")
+        fake.edit = edit
+        return fake
+
+    def test_failed_cell_is_crossed_out_and_last(self):
+        axis = self.draw(throughput, self.failed())["throughput_fork_server"].axes[0]
+        self.assertEqual(len(lines_of(axis, "x", draw.FAILED)), 1)
+        self.assertEqual(self.rows(axis)[-1], "rwlock_classic\nCHECK FAILED")
+        self.assertEqual([label.get_color() for label in axis.get_yticklabels()], ["black"] * 3 + [draw.FAILED])
+
+    def test_controls_are_in_no_figure(self):
+        fake = self.fake(locks=FEW + ["broken"])
+        fake.uncontended = True
+        for kind in (throughput, waits, shares, transfers, ratios, uncontended):
+            for name, figure in self.draw(kind, fake).items():
+                self.assertNotIn("broken", words(figure), name)
+            fake.path = self.folder / f"again{kind.__name__}"
+
+    def test_simulated_figures_say_so_and_measured_ones_do_not(self):
+        fake = simulated(self.folder / "sim", locks=FEW)
+        for figure in self.draw(waits, fake).values():
+            self.assertIn("SIMULATED", words(figure).split("\n"))
+            self.assertIn("SIMULATED machine epyc-7742-2s; not measured", words(figure))
+        for figure in self.draw(waits, self.fake()).values():
+            self.assertNotIn("SIMULATED", words(figure))
+            self.assertIn("measured on Imaginary CPU 9000, 2 CPUs, virtual (kvm)", words(figure))
+
+    def test_waits_by_role_with_absent_percentiles(self):
+        figure = self.draw(waits, self.fake())["waits_fork_server"]
+        self.assertEqual([axis.get_title(loc="left") for axis in figure.axes],
+                         ["waits to read, 1 thread", "waits to write, 1 thread", "waits to read, 2 threads",
+                          "waits to write, 2 threads"])
+        self.assertIn("240 timed, too few for p99", words(figure))
+        axis = figure.axes[3]
+        self.assertEqual(len(lines_of(axis, "|", draw.EDGE)), len(FEW))  # p90; neither p99 nor p99.9
+        self.assertEqual(len(lines_of(axis, "x", draw.EDGE)), len(FEW))  # the longest
+        cell = self.dataset.cell(next(iter(self.dataset.variants.values())), 2, "rwsem_3_8")
+        longest = max(window["wait_ns"]["write"]["max"] for window in cell.windows)
+        self.assertIn(longest, [line.get_xdata()[0] for line in lines_of(axis, "x")])
+
+    def test_mode_that_nobody_used_has_no_waits(self):
+        fake = self.fake()
+        fake.edit = lambda window: window["wait_ns"].update({"read": None})
+        self.assertEqual(words(self.draw(waits, fake)["waits_fork_server"]).count("not used"), 2 * len(FEW))
+
+    def test_shares_and_jain(self):
+        fake = self.fake()
+        fake.edit = lambda window: window["acquisitions"].update({"read": 250, "write": 750, "try_failed": 500})
+        figure = self.draw(shares, fake)["shares_fork_server"]
+        self.assertEqual(bars(figure.axes[0]), {0.25, 0.75})
+        self.assertIn("25.0 %, 0.5 failed tries each", words(figure))
+        for colour, shape in zip(palette.TWO_COLOURS, "os"):
+            self.assertEqual(len(lines_of(figure.axes[1], shape, colour)), len(FEW))
+        fake = self.fake()
+        fake.edit = lambda window: window["jain"].update({"read": None, "write": None})
+        self.assertIn("one thread a role: no index", words(self.draw(shares, fake)["shares_fork_server"]))
+
+    def test_handoffs_by_distance(self):
+        figure = self.draw(transfers, self.fake())["transfers_fork_server"]
+        self.assertIn("45.0 % moved", words(figure))
+        self.assertEqual(bars(figure.axes[0]), {0.0, 0.45, 0.55})
+
+    def test_software_counters_are_not_called_bouncing(self):
+        figure = self.draw(transfers, self.fake())["transfers_fork_server"]
+        self.assertIn("voluntary_switches\n(software:\ngetrusage)", words(figure))
+        self.assertNotIn("hitm", words(figure))  # not to be had: not drawn, never as 0
+        self.assertNotIn("bouncing", words(figure) + self.captions["transfers_fork_server"])
+        self.assertEqual(transfers.missing_counters(self.dataset),
+                         {"hitm_loads_local": "This machine has no PMU: a hypervisor hides it."})
+
+    def test_hardware_counters_by_level(self):
+        fake = self.fake()
+        fake.hardware = {"hitm_loads_local": (1, 0.31), "lock_instructions": (4, 2.0)}
+        figure = self.draw(transfers, fake)["transfers_fork_server"]
+        self.assertIn("hitm_loads_local\n(hardware: lines taken\nfrom another core)", words(figure))
+        self.assertIn("lock_instructions\n(hardware,\nNOT transfers)", words(figure))
+        self.assertIn("bouncing", self.captions["transfers_fork_server"])
+        axis = next(axis for axis in figure.axes if axis.get_title(loc="left").startswith("hitm"))
+        self.assertAlmostEqual(lines_of(axis, "X")[0].get_xdata()[0], 310, delta=1)  # per 1000 acquisitions
+        fake = self.fake()
+        fake.hardware = {"lock_instructions": (4, 2.0)}
+        self.draw(transfers, fake)
+        self.assertNotIn("bouncing", self.captions["transfers_fork_server"])
+
+    def test_uncontended_cost_against_its_floor(self):
+        fake = self.fake()
+        fake.uncontended = True
+        figure = self.draw(uncontended, fake)["uncontended"]
+        titles = [axis.get_title(loc="left") for axis in figure.axes]
+        self.assertEqual([title.split(":")[0] for title in titles],
+                         ["write, tight", "read, tight", "write, spaced", "read, spaced"])
+        self.assertEqual(self.rows(figure.axes[0]), ["rwlock_classic", "rwsem_3_10", "mutex_3_10 (excl.)", "rwsem_3_8"])
+        self.assertRegex(words(figure), r"1\.0\d × xadd32\+xadd32\n\[1\.0\d, 1\.\d\d\]")
+        self.assertEqual(words(figure).count("excl.: has no read mode"), 2)
+        floors = [line.get_xdata()[0] for line in lines_of(figure.axes[0], "|", draw.EDGE)]
+        self.assertEqual(len(floors), len(FEW))
+        self.assertAlmostEqual(min(floors), 11.9, delta=0.3)
+
+    def test_ratios_stand_against_the_noise(self):
+        figure = self.draw(ratios, self.fake(repetitions=10))["ratios"]
+        rows = self.rows(figure.axes[0])
+        self.assertEqual(rows[0], "fork_server, 2 threads")  # one thread tests no sign
+        self.assertIn("rwsem_3_10 / rwsem_3_8, fork/s", rows)
+        self.assertIn("A/A: rwsem_3_10 / itself, fork/s", rows)
+        self.assertEqual([text.get_text() for text in figure.axes[0].texts].count("supported"), 3)
+        self.assertEqual(len(figure.axes[0].collections), 3)  # a band of noise behind each claim
+
+
+if __name__ == "__main__":
+    unittest.main()
