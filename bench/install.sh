@@ -24,7 +24,7 @@ run_packages=(
     cmake ninja-build g++ pkg-config
     libboost-dev libboost-context-dev libgtest-dev libbenchmark-dev libcli11-dev libfmt-dev nlohmann-json3-dev
     libhwloc-dev libnuma-dev libpapi-dev
-    python3 python3-matplotlib python3-numpy python3-pandas python3-scipy
+    python3 python3-matplotlib python3-numpy
 )
 test_packages=("${run_packages[@]}" clang-format clang-tidy flake8 shellcheck)
 
