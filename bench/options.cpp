@@ -7,6 +7,7 @@
 #include <charconv>
 #include <random>
 
+#include "bench/counters.hpp"
 #include "bench/errors.hpp"
 #include "bench/glob.hpp"
 #include "bench/lock_home.hpp"
@@ -251,6 +252,7 @@ RunOptions check_run_options(const RawRunOptions& raw) {
             ? fresh_seed()
             : static_cast<std::uint64_t>(parse_number("--seed", raw.seed, 0, (std::int64_t{1} << 52) - 1, "seed"));
     options.counters = split_list("--counters", raw.counters);
+    check_globs("--counters", options.counters, counter_names(), "counter");
     check_benchmark_flags(raw.benchmark_flags);
     options.benchmark_flags = raw.benchmark_flags;
     options.uncontended = !raw.no_uncontended;
