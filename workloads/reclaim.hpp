@@ -27,12 +27,15 @@ bool page_mapped(const Page<E>* page) {
     return page->mapcount.load(relaxed) > 0;
 }
 
+// The read section spans the release: the root is pinned by nobody once the lock is free, and a lock may look at its own
+// words after others could take it (a semaphore that wakes the next one). The kernel relies on luck there.
 template <class E, class L>
 void unlock_anon_vma_read(RmapThread<E, L>& thread, const LockedAnonVma<E, L>& locked) {
     if (thread.task.config.read_hold_ns != 0) {
         E::P::compute(thread.task.config.read_hold_ns);
     }
     thread.task.waiting = Waiting::yield;
+    const typename E::P::ReadSection section;
     release_lock<Mode::read, typename E::P>(locked.root->stable.lock, thread.token);
     thread.task.ranks.drop(Rank::anon_vma);
 }

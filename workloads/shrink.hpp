@@ -123,12 +123,18 @@ std::size_t shrink_inactive(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread) {
     return freed;
 }
 
-// One turn of reclaim on both lists (shrink_lruvec). Returns how many pages were freed.
+// One turn of reclaim on both lists (shrink_lruvec): the lists are brought to one length, then a batch is taken from the
+// inactive one. Returns how many pages were freed.
 template <class E, class L, class Q>
 std::size_t shrink_lists(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread) {
+    constexpr int kMostBatches = 8;  // of the active list in one turn
     Memory<E>& memory = rmap.memory;
-    const std::uint64_t active = read_hint(memory.active.size);
-    if (active > read_hint(memory.inactive.size)) {
+    flush_added(memory, thread.task);
+    for (int batches = 0; batches < kMostBatches; ++batches) {
+        const std::uint64_t active = read_hint(memory.active.size);
+        if (active <= read_hint(memory.inactive.size)) {
+            break;
+        }
         shrink_active(rmap, thread);
     }
     return shrink_inactive(rmap, thread);

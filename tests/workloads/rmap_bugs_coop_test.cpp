@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+// Faults of the kernel's history, put back one at a time: each must be found within some schedules, and the right form
+// must pass all of the same ones.
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "locks/rwsem_3_10.hpp"
+#include "locks/ticket.hpp"
+#include "tests/workloads/coop_trial.hpp"
+#include "workloads/registry.hpp"
+
+namespace lockbench {
+namespace {
+
+using Env = RmapEnv<Coop>;
+
+struct NoRecheck : FaithfulRmap {
+    static constexpr bool kRecheckAfterTrylock = false;
+};
+struct RootFreedFirst : FaithfulRmap {
+    static constexpr bool kFreeChildBeforeRoot = false;
+};
+struct NoDrain : FaithfulRmap {
+    static constexpr bool kDrainOnFree = false;
+};
+struct PutInsideLock : FaithfulRmap {
+    static constexpr bool kPutAfterUnlock = false;
+};
+struct NoReinsert : FaithfulRmap {
+    static constexpr bool kReinsertOnExpand = false;
+};
+// The design before anon_vmas had references on their root: the order of unlinking alone kept the root alive.
+struct NoRootReference : FaithfulRmap {
+    static constexpr bool kChildHoldsRoot = false;
+};
+struct OldestFirst : NoRootReference {
+    static constexpr bool kUnlinkNewestFirst = false;
+};
+
+// A fault must show within kSearch schedules; the right form must pass the first kControl of them.
+constexpr std::uint64_t kSearch = 20'000;
+constexpr std::uint64_t kControl = 3'000;
+
+CoopOptions options_of(std::uint64_t seed, unsigned threads) {
+    return {.seed = seed, .threads = threads, .max_steps = 2'000'000};
+}
+
+// Runs one scenario over seeds up to the first failure; 0: none failed.
+struct Found {
+    std::uint64_t seed = 0;
+    CoopFailure kind = CoopFailure::none;
+    std::string text;
+};
+using Scenario = std::function<CoopTrial(std::uint64_t)>;
+Found search(const Scenario& scenario, std::uint64_t seeds) {
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+        const CoopTrial trial = scenario(seed);
+        if (!trial.passed()) {
+            return {seed, trial.coop.kind, trial.failures()};
+        }
+    }
+    return {};
+}
+
+// A shared parent and one child of it; threads get both. Afterwards nothing must be left.
+template <class L, class Q>
+class Orphan {
+  public:
+    using Trial = ProcessTrial<Env, L, Q>;
+    using Thread = RmapThread<Env, L>;
+
+    static CoopTrial run(std::uint64_t seed, unsigned threads,
+                         const std::function<void(Orphan&, Thread&, ThreadId)>& body) {
+        CoopTrial trial;
+        std::deque<Ctx<Coop>> contexts;
+        CoopWorld world(options_of(seed, threads));
+        Orphan& orphan = world.make<Orphan>();
+        std::vector<Thread*> each;
+        for (ThreadId tid = 0; tid < threads; ++tid) {
+            trial.counts.threads.push_back(std::make_unique<ThreadStats>());
+            contexts.emplace_back(tid, seed, 0, *trial.counts.threads.back(), nullptr);
+            each.push_back(&world.make<Thread>(contexts.back(), orphan.trial.config()));
+        }
+        world.run([&](ThreadId tid) { body(orphan, *each[tid], tid); });
+        if (world.verdict().passed) {
+            verify_empty(orphan.trial.rmap(), trial.counts.verdict);
+        }
+        trial.coop = world.close();
+        return trial;
+    }
+
+    // The child has written its pages: they are its own.
+    Orphan() : trial(config(), {}), child(fork_mm(trial.rmap(), trial.host(), trial.parent())), own(child_anon_vma()) {
+        for (std::uint64_t page = 0; page < config().pages; ++page) {
+            touch_page(trial.rmap(), trial.host(), vma(), vma().pgoff.get() + page);
+        }
+        flush_added(trial.rmap().memory, trial.host().task);
+    }
+    Vma<Env>& vma() { return *child->first.get(); }
+    AnonVmaTag* child_anon_vma() { return child->first.get()->anon_vma.load(seq_cst); }
+
+    static RmapConfig config() {
+        RmapConfig config = rmap_config(default_params(ReclaimScan<Coop, L>::info()));
+        config.anon_vmas = 1;
+        config.fresh_vmas = 0;
+        config.file_vmas = 0;
+        config.pages = 2;
+        config.batch = 4;
+        config.grow_pages = 1;
+        return config;
+    }
+
+    Trial trial;
+    Mm<Env>* child;
+    Coop::Atomic<AnonVmaTag*> own;  // for late walkers; null from the moment the child exits
+};
+
+// The parent exits, then the child, while others reclaim their pages.
+template <class L, class Q>
+CoopTrial orphan_exits(std::uint64_t seed, unsigned reclaimers) {
+    return Orphan<L, Q>::run(seed, 1 + reclaimers, [](Orphan<L, Q>& orphan, auto& thread, ThreadId tid) {
+        if (tid == 0) {
+            exit_mm(orphan.trial.rmap(), thread, &orphan.trial.parent());
+            exit_mm(orphan.trial.rmap(), thread, orphan.child);
+        } else {
+            for (int turn = 0; turn < 3; ++turn) {
+                shrink_lists(orphan.trial.rmap(), thread);
+            }
+        }
+    });
+}
+
+// A walker that relies on what the drain promises: an anon_vma whose count is not 0 under the root lock stays until the
+// lock is dropped. (The walks of reclaim ask for a mapping instead, and unlinking takes the lock after the last one went;
+// the drain is their second line of defence.)
+template <class L, class Q>
+CoopTrial exit_beside_walker(std::uint64_t seed) {
+    return Orphan<L, Q>::run(seed, 2, [](Orphan<L, Q>& orphan, auto& thread, ThreadId tid) {
+        using Object = AnonVma<Env, L>;
+        if (tid == 0) {
+            orphan.own.store(nullptr, seq_cst);
+            exit_mm(orphan.trial.rmap(), thread, orphan.child);
+            exit_mm(orphan.trial.rmap(), thread, &orphan.trial.parent());
+            return;
+        }
+        for (int attempt = 0; attempt < 4; ++attempt) {
+            Object* own = nullptr;
+            Object* root = nullptr;
+            {
+                const Coop::ReadSection section;
+                own = anon_vma_of<Env, L>(orphan.own.load(seq_cst));
+                if (own == nullptr) {
+                    return;
+                }
+                root = root_of<Env, L>(own);
+                if (!try_lock_for_read(root->stable.lock, thread.token)) {
+                    continue;
+                }
+                if (own->stable.refcount.load(seq_cst) == 0) {
+                    unlock_for_read(root->stable.lock, thread.token);
+                    return;
+                }
+            }
+            static_cast<void>(own->fresh.tree.get());
+            Coop::relax();
+            static_cast<void>(own->fresh.tree.get());
+            const Coop::ReadSection section;
+            unlock_for_read(root->stable.lock, thread.token);
+        }
+    });
+}
+
+// The child grows its stack, shares the new page with a child of its own, and gets it back from swap as a page of the
+// root, whose tree then has members with different bounds.
+template <class L, class Q>
+CoopTrial grown_page(std::uint64_t seed) {
+    return Orphan<L, Q>::run(seed, 1, [](Orphan<L, Q>& orphan, auto& thread, ThreadId) {
+        auto& rmap = orphan.trial.rmap();
+        check(expand_stack(rmap, thread, orphan.vma(), 1), "there is room to grow");
+        const std::uint64_t grown = orphan.vma().pgoff.get();
+        touch_page(rmap, thread, orphan.vma(), grown);
+        Mm<Env>* const grandchild = fork_mm(rmap, thread, *orphan.child);
+        const auto reclaim_all = [&rmap, &thread] {
+            for (int turn = 0; turn < 8; ++turn) {
+                shrink_lists(rmap, thread);
+            }
+        };
+        reclaim_all();
+        handle_fault(rmap, thread, orphan.vma(), grown);
+        reclaim_all();
+        check(thread.task.ctx.stats.ops[static_cast<std::size_t>(RmapOp::swap_in)] == 1, "the page came back once");
+        for (Mm<Env>* mm : {grandchild, orphan.child, &orphan.trial.parent()}) {
+            exit_mm(rmap, thread, mm);
+        }
+    });
+}
+
+template <class L>
+class RmapBugs : public testing::Test {};
+using BothKinds = testing::Types<TicketLock<Coop>, Rwsem310<Coop>>;
+TYPED_TEST_SUITE(RmapBugs, BothKinds);
+
+void expect_found(const Scenario& faulty, const Scenario& right, CoopFailure kind) {
+    const Found found = search(faulty, kSearch);
+    EXPECT_NE(found.seed, 0U) << "not found in " << kSearch << " schedules";
+    EXPECT_EQ(found.kind, kind) << found.text;
+    EXPECT_EQ(search(right, kControl).text, "");
+}
+
+template <class L, class Q>
+Scenario orphan_scenario(unsigned reclaimers) {
+    return [reclaimers](std::uint64_t seed) { return orphan_exits<L, Q>(seed, reclaimers); };
+}
+
+TYPED_TEST(RmapBugs, B2WalkWithoutASecondLook) {
+    expect_found(orphan_scenario<TypeParam, NoRecheck>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
+                 CoopFailure::use_after_free);
+}
+
+TYPED_TEST(RmapBugs, B3RootFreedBeforeItsChild) {
+    expect_found(orphan_scenario<TypeParam, RootFreedFirst>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
+                 CoopFailure::use_after_free);
+}
+
+TYPED_TEST(RmapBugs, B4EndWithoutDrain) {
+    expect_found(&exit_beside_walker<TypeParam, NoDrain>, &exit_beside_walker<TypeParam, FaithfulRmap>,
+                 CoopFailure::use_after_free);
+}
+
+// Natively a self-deadlock; the order of ranks tells it before.
+TYPED_TEST(RmapBugs, B8LastReferenceInsideTheLock) {
+    expect_found(orphan_scenario<TypeParam, PutInsideLock>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
+                 CoopFailure::check_failed);
+}
+
+TYPED_TEST(RmapBugs, B10BoundsChangedInsideTheTrees) {
+    expect_found(&grown_page<TypeParam, NoReinsert>, &grown_page<TypeParam, FaithfulRmap>, CoopFailure::check_failed);
+}
+
+// In the right order the root outlives its children even without references, as long as nobody reclaims.
+TYPED_TEST(RmapBugs, B11RootUnlinkedFirst) {
+    expect_found(orphan_scenario<TypeParam, OldestFirst>(0), orphan_scenario<TypeParam, NoRootReference>(0),
+                 CoopFailure::use_after_free);
+    expect_found(orphan_scenario<TypeParam, NoRootReference>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
+                 CoopFailure::use_after_free);
+}
+
+}  // namespace
+}  // namespace lockbench

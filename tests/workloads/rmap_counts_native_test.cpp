@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// Acquisitions of the root lock per kernel operation, site by site, as Linux 3.12 makes them: 2 M write sections a fork,
+// M (and drains) an exit, two read sections a reclaimed page.
+#include <gtest/gtest.h>
+
+#include "locks/native_only.hpp"
+#include "locks/registry.hpp"
+#include "tests/workloads/native_trial.hpp"
+#include "workloads/registry.hpp"
+
+namespace lockbench {
+namespace {
+
+constexpr std::uint64_t kVmas = 5;   // M
+constexpr std::uint64_t kFresh = 4;  // in two pairs
+constexpr std::uint32_t kSteps = 50;
+
+struct Counts {
+    explicit Counts(const TrialCounts& trial) : trial_(trial) {}
+    std::uint64_t op(RmapOp which) const { return trial_.op(static_cast<std::size_t>(which)); }
+    std::uint64_t writes(RmapSite site) const { return trial_.site(static_cast<std::size_t>(site), Mode::write); }
+    std::uint64_t reads(RmapSite site) const { return trial_.site(static_cast<std::size_t>(site), Mode::read); }
+
+  private:
+    const TrialCounts& trial_;
+};
+
+template <class W>
+TrialCounts run_one(std::initializer_list<std::pair<std::string_view, std::int64_t>> changes) {
+    ParamValues params = params_of<W>({{"anon_vmas", kVmas}, {"fresh_vmas", kFresh}, {"generations", 1}});
+    for (const auto& [key, value] : changes) {
+        for (std::size_t i = 0; i < params.size(); ++i) {
+            params[i] = W::info().params[i].key == key ? value : params[i];
+        }
+    }
+    TrialCounts counts = run_native<W>(params, 1, kSteps);
+    EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+    return counts;
+}
+
+TEST(RmapCounts, ForkAndExit) {
+    using W = ForkServer<Native, Rwsem310<Native>>;
+    const TrialCounts trial = run_one<W>({{"grow_pages", 1}});
+    const Counts counts(trial);
+    EXPECT_EQ(counts.op(RmapOp::fork), kSteps);
+    EXPECT_EQ(counts.op(RmapOp::exit), kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::prepare), kFresh * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::expand), kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + kFresh) * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::drain), 0U);  // nobody else holds a lock
+}
+
+// A chain of d links is cloned in one section however long it is.
+TEST(RmapCounts, OneSectionForAChainOfAnyLength) {
+    using W = ForkServer<Native, Rwsem310<Native>>;
+    const TrialCounts trial = run_one<W>({{"generations", 4}});
+    const Counts counts(trial);
+    const std::uint64_t forks = kSteps + 3;
+    EXPECT_EQ(counts.op(RmapOp::fork), forks);
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * forks);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), kVmas * forks + kFresh * kSteps);
+}
+
+// If every allocation inside the lock fails, it is dropped and taken again before each link.
+TEST(RmapCounts, FailedAllocationsDropTheLock) {
+    using W = ForkServer<Native, Rwsem310<Native>>;
+    const TrialCounts trial = run_one<W>({{"generations", 3}, {"nowait_fail_permille", 1000}});
+    const Counts counts(trial);
+    // Chains of 1, 2 and, for the children, 3 links.
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * (1 + 2 + 3 * std::uint64_t{kSteps}));
+    EXPECT_EQ(counts.op(RmapOp::avc_retry), counts.writes(RmapSite::clone));
+}
+
+// A lock that cannot be asked whether it is held is taken once for each anon_vma that ends.
+TEST(RmapCounts, LocksWithoutTheQuestionAlwaysDrain) {
+    using W = ForkServer<Native, StdSharedMutex<Native>>;
+    const TrialCounts trial = run_one<W>({});
+    // M anon_vmas of a child's own, and one for each pair of its fresh VMAs.
+    EXPECT_EQ(Counts(trial).writes(RmapSite::drain), (kVmas + kFresh / 2) * kSteps);
+}
+
+TEST(RmapCounts, ReclaimedPage) {
+    using W = ReclaimScan<Native, Rwsem310<Native>>;
+    const TrialCounts trial = run_one<W>({{"retouch_permille", 0}, {"swap_ns", 0}, {"ipi_ns", 0}});
+    const Counts counts(trial);
+    const std::uint64_t reclaimed = counts.op(RmapOp::page_reclaimed);
+    ASSERT_GT(reclaimed, 0U);
+    EXPECT_EQ(counts.op(RmapOp::walk_missed), 0U);
+    EXPECT_EQ(counts.reads(RmapSite::referenced_active), counts.op(RmapOp::page_deactivated));
+    EXPECT_EQ(counts.reads(RmapSite::referenced), counts.op(RmapOp::page_scanned));
+    // Of the pages scanned, those found young by the first walk need no second one.
+    EXPECT_EQ(counts.reads(RmapSite::unmap), counts.op(RmapOp::page_scanned) - counts.op(RmapOp::page_activated));
+    EXPECT_EQ(counts.reads(RmapSite::unmap), reclaimed);
+    EXPECT_GE(counts.op(RmapOp::entry_cleared), reclaimed);
+}
+
+TEST(RmapCounts, YoungPagesGoBack) {
+    using W = ReclaimScan<Native, Rwsem310<Native>>;
+    const TrialCounts trial = run_one<W>({{"retouch_permille", 1000}, {"swap_ns", 0}, {"ipi_ns", 0}});
+    EXPECT_GT(Counts(trial).op(RmapOp::page_activated), 0U);
+}
+
+TEST(RmapCounts, FlushesFollowTheModel) {
+    using W = ReclaimScan<Native, Rwsem310<Native>>;
+    const auto flushes = [](std::int64_t tlb, std::int64_t running) {
+        const TrialCounts trial =
+            run_one<W>({{"tlb", tlb}, {"running_permille", running}, {"swap_ns", 0}, {"ipi_ns", 0}});
+        return std::pair(Counts(trial).op(RmapOp::tlb_flush), Counts(trial).op(RmapOp::entry_cleared));
+    };
+    EXPECT_EQ(flushes(0, 1000).first, 0U);
+    const auto [each, cleared] = flushes(1, 1000);
+    EXPECT_EQ(each, cleared);
+    const auto batched = flushes(2, 1000);
+    EXPECT_GT(batched.first, 0U);
+    EXPECT_LT(batched.first, batched.second / 4);
+    EXPECT_EQ(flushes(1, 0).first, 0U);
+    const auto [some, all] = flushes(1, 500);
+    EXPECT_GT(some, 0U);
+    EXPECT_LT(some, all);
+}
+
+// Readers of an exclusive lock are counted as readers all the same.
+TEST(RmapCounts, ExclusiveLocksServeReaders) {
+    using W = ReclaimScan<Native, TicketLock<Native>>;
+    const TrialCounts trial = run_one<W>({});
+    EXPECT_GT(Counts(trial).reads(RmapSite::unmap), 0U);
+    EXPECT_EQ(Counts(trial).writes(RmapSite::unmap), 0U);
+}
+
+}  // namespace
+}  // namespace lockbench

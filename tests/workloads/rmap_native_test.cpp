@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// The rmap workloads on real threads: every lock keeps the map whole, memory comes back, a lock that does not exclude
+// is refused.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "locks/native_only.hpp"
+#include "locks/registry.hpp"
+#include "tests/workloads/native_trial.hpp"
+#include "workloads/registry.hpp"
+
+namespace lockbench {
+namespace {
+
+template <class List>
+struct TypesOf;
+template <class... Ls>
+struct TypesOf<TypeList<Ls...>> {
+    using type = testing::Types<Ls...>;
+};
+
+template <class L>
+class RmapNative : public testing::Test {};
+TYPED_TEST_SUITE(RmapNative, TypesOf<AllNativeLocks<Native>>::type);
+
+constexpr std::uint32_t kSteps = 40;
+
+TYPED_TEST(RmapNative, ForksAndExitsKeepTheMapWhole) {
+    using W = ForkServer<Native, TypeParam>;
+    for (const std::uint32_t threads : {1U, 2U}) {
+        const TrialCounts counts = run_native<W>(params_of<W>({{"children", 4}, {"grow_pages", 2}}), threads, kSteps);
+        EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+        EXPECT_GE(counts.op(static_cast<std::size_t>(RmapOp::fork)), kSteps * threads);
+    }
+}
+
+TYPED_TEST(RmapNative, ReclaimBesideForksKeepsTheMapWhole) {
+    using W = ReclaimScan<Native, TypeParam>;
+    for (const std::uint32_t threads : {1U, 2U}) {
+        const ParamValues params =
+            params_of<W>({{"children", 4}, {"swap_ns", 0}, {"ipi_ns", 0}, {"generations", threads}});
+        const TrialCounts counts = run_native<W>(params, threads, kSteps);
+        EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+        // One thread plays all roles.
+        EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::fork)), 0U);
+        EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::page_reclaimed)), 0U);
+    }
+}
+
+// Where allocation fails, forks unwind and walkers go on.
+TEST(RmapNativePaths, FailedAllocationsLeaveNothing) {
+    using W = ReclaimScan<Native, Rwsem310<Native>>;
+    const ParamValues params =
+        params_of<W>({{"nowait_fail_permille", 300}, {"alloc_fail_permille", 30}, {"swap_ns", 0}});
+    const TrialCounts counts = run_native<W>(params, 2, 300);
+    EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+    EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::fork_failed)), 0U);
+    EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::avc_retry)), 0U);
+    EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::swap_failed)), 0U);
+}
+
+// Shapes at the edge of what the parameters allow.
+TEST(RmapNativePaths, ExtremeShapesWork) {
+    using W = ReclaimScan<Native, QrwLock<Native, SubWord::mixed>>;
+    for (const auto& changes : {
+             std::initializer_list<std::pair<std::string_view, std::int64_t>>{{"anon_vmas", 1}, {"pages_per_vma", 1}},
+             {{"children", 0}, {"file_vmas", 0}, {"fresh_vmas", 0}},
+             {{"pages_per_vma", 448}, {"grow_pages", 64}, {"anon_vmas", 2}},
+             {{"generations", 12}, {"layout", 1}, {"fresh_vmas", 7}},
+             {{"batch", 1}, {"tlb", 2}, {"running_permille", 1000}, {"retouch_permille", 1000}},
+             {{"write_hold_ns", 100}, {"read_hold_ns", 100}, {"copy_ns", 1000}, {"process_ns", 1000}, {"tlb", 0}},
+         }) {
+        const TrialCounts counts = run_native<W>(params_of<W>(changes), 2, 12);
+        EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+    }
+}
+
+TEST(RmapNativePaths, HomesAreTold) {
+    using W = ForkServer<Native, TicketLock<Native>>;
+    native::World::get().begin_trial({kAnyNode, kAnyNode}, 1);
+    {
+        const native::ThreadScope host(1);
+        W workload(TrialSetup{default_params(W::info()), 1, 1, {}});
+        std::size_t bytes[2] = {};
+        workload.for_each_home(
+            [&bytes](HomeKind kind, const void*, std::size_t size) { bytes[static_cast<std::size_t>(kind)] += size; });
+        EXPECT_GT(bytes[static_cast<std::size_t>(HomeKind::lock)], 0U);
+        EXPECT_GT(bytes[static_cast<std::size_t>(HomeKind::data)], bytes[static_cast<std::size_t>(HomeKind::lock)]);
+        Verdict verdict;
+        workload.verify(verdict);
+        EXPECT_TRUE(verdict.passed());
+    }
+    native::World::get().end_trial();
+}
+
+template <class W>
+std::size_t memory_of(const W& workload) {
+    std::size_t bytes = 0;
+    workload.for_each_home([&bytes](HomeKind, const void*, std::size_t size) { bytes += size; });
+    return bytes;
+}
+
+// A million forks under LOCKBENCH_LONG: the slabs do not grow after the first few.
+TEST(RmapNativePaths, MemoryDoesNotGrow) {
+    const int forks = std::getenv("LOCKBENCH_LONG") != nullptr ? 1'000'000 : 20'000;
+    using W = ForkServer<Native, Rwsem310<Native>>;
+    native::World::get().begin_trial({kAnyNode, kAnyNode}, 1);
+    {
+        const native::ThreadScope host(1);
+        W workload(TrialSetup{params_of<W>({{"grow_pages", 1}}), 1, 1, {}});
+        std::thread worker([&workload, forks] {
+            const native::ThreadScope scope(0);
+            ThreadStats stats;
+            Ctx<Native> ctx(0, 1, 0, stats, nullptr);
+            W::Thread thread(workload, ctx, 0);
+            for (int i = 0; i < 200; ++i) {
+                workload.step(thread);
+            }
+            const std::size_t before = memory_of(workload);
+            for (int i = 0; i < forks; ++i) {
+                workload.step(thread);
+            }
+            EXPECT_EQ(memory_of(workload), before);
+            workload.finish(thread);
+        });
+        worker.join();
+        Verdict verdict;
+        workload.verify(verdict);
+        EXPECT_TRUE(verdict.passed()) << (verdict.failures.empty() ? "" : verdict.failures.front());
+    }
+    native::World::get().end_trial();
+}
+
+// In a process of its own, as such a lock ruins memory: it must crash, hang or be told by the verdict.
+template <class L>
+bool refused_in_child() {
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        close(STDERR_FILENO);
+        using W = ForkServer<Native, L>;
+        for (std::uint64_t round = 1; round <= 100; ++round) {
+            const ParamValues params =
+                params_of<W>({{"anon_vmas", 1}, {"fresh_vmas", 0}, {"file_vmas", 0}, {"pages_per_vma", 1}});
+            if (!run_native<W>(params, 2, 2000, round).verdict.passed()) {
+                _exit(1);
+            }
+        }
+        _exit(0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+TEST(RmapNativePaths, LocksThatDoNotExcludeAreRefused) {
+    EXPECT_TRUE(refused_in_child<NullLock<Native>>());
+    EXPECT_TRUE(refused_in_child<BrokenLock<Native>>());
+    EXPECT_FALSE(refused_in_child<TicketLock<Native>>());
+}
+
+}  // namespace
+}  // namespace lockbench
