@@ -170,19 +170,17 @@ CounterTotals total_counters(const CounterPlan& plan, const std::vector<CounterR
     CounterTotals totals{nlohmann::ordered_json::object(), nlohmann::ordered_json::object()};
     for (std::size_t i = 0; i < plan.counted.size(); ++i) {
         const std::string& name = plan.counted[i].name;
-        std::optional<std::int64_t> sum = threads.empty() ? std::nullopt : std::optional<std::int64_t>(0);
-        std::string reason = "no thread was counted";
+        std::int64_t sum = 0;
+        std::string reason = threads.empty() ? "no thread was counted" : "";
         for (const CounterReading& thread : threads) {
             check(thread.values.size() == plan.counted.size(), "a thread's reading has one value a counter");
-            if (sum && thread.values[i]) {
-                *sum += *thread.values[i];
-            } else if (sum) {
-                sum.reset();
+            sum += thread.values[i].value_or(0);
+            if (!thread.values[i] && reason.empty()) {
                 reason = i < thread.reasons.size() && !thread.reasons[i].empty() ? thread.reasons[i] : "not counted";
             }
         }
-        totals.counters[name] = sum ? nlohmann::ordered_json(*sum) : nlohmann::ordered_json();
-        if (!sum) {
+        totals.counters[name] = reason.empty() ? nlohmann::ordered_json(sum) : nlohmann::ordered_json();
+        if (!reason.empty()) {
             totals.reasons[name] = reason;
         }
     }
