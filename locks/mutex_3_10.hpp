@@ -51,10 +51,8 @@ class MutexSpinners {
 
     void lock(ThreadId self) {
         Node& node = node_of(self);
-        // relaxed: published by the exchange.
-        node.next.store(nullptr, relaxed);
-        // relaxed: as above.
-        node.locked.store(0, relaxed);
+        node.next.init(nullptr);
+        node.locked.init(0);
         // acq_rel (A1 pairs with R1, R2; R1 pairs with A1): the last holder's accesses are over; the node is complete
         // when it is seen.
         Node* const before = tail_.exchange(&node, acq_rel);
@@ -230,8 +228,7 @@ class Mutex310 {
     // Under the wait_lock, which it leaves while it sleeps.
     template <bool kKillable>
     bool queue_and_sleep(Token& token) {
-        // relaxed: published by the wait_lock.
-        token.waiter.task.store(task_of(token.self), relaxed);
+        token.waiter.task.init(task_of(token.self));
         list_.push_back(token.waiter);
         P::event(Event::queued);
         for (typename P::template EffectLoop<kSleepBound> loop;; loop.again()) {

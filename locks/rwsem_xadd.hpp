@@ -121,8 +121,7 @@ struct RwsemXadd {
         return {count.fetch_add(delta, relaxed) + delta, first};
     }
     static void prepare(Waiter<P>& waiter, ThreadId self, Mode mode) {
-        // relaxed: published by the wait_lock.
-        waiter.task.store(task_of(self), relaxed);
+        waiter.task.init(task_of(self));
         waiter.mode.set(mode);
     }
 
@@ -140,7 +139,8 @@ struct RwsemXadd {
         // 2. Add their units; the list will be empty when they were all.
         const std::int64_t delta = readers * kReadUnit - prepaid - (behind == nullptr ? kWaiting : 0);
         if (delta != 0) {
-            // acquire (A3, pairs with R1, R2, R3): the readers see the last writer's writes through the granter.
+            // acquire (A3, pairs with R1, R2, R3): the readers see the last writer's writes through the granter. 3.8 needs
+            // it; in the later ones A4, or the downgrader's own past, has seen them.
             count.add(delta, acquire);
         }
         // 3. Let them go, oldest first; each link is read before its waiter may vanish.
