@@ -63,7 +63,7 @@ Failure set_affinity(std::span<const CpuId> cpus) {
         return "no memory for a CPU set";
     }
     for (const CpuId cpu : cpus) {
-        if (cpu < 0 || static_cast<std::size_t>(cpu) >= kMostCpus) {
+        if (static_cast<std::size_t>(cpu) >= kMostCpus) {  // a negative number becomes a huge one
             return "CPU " + std::to_string(cpu) + " is no CPU number";
         }
         CPU_SET_S(static_cast<std::size_t>(cpu), bytes, set.get());

@@ -81,12 +81,12 @@ class Reader {
         return last;
     }
 
-    // The first node on the way up that is local to this CPU. A node without CPUs hangs at the machine's root and is
-    // nobody's. Memory-side caches, which would stand between, are not kept in the topology by default.
+    // The first node on the way up. A node without CPUs hangs at the machine's root, where only a CPU that has no nearer
+    // one comes to it. Memory-side caches, which would stand between, are not kept in the topology by default.
     static hwloc_obj_t local_node(hwloc_obj_t pu) {
         for (hwloc_obj_t object = pu->parent; object != nullptr; object = object->parent) {
             for (hwloc_obj_t child = object->memory_first_child; child != nullptr; child = child->next_sibling) {
-                if (child->type == HWLOC_OBJ_NUMANODE && hwloc_bitmap_isset(child->cpuset, pu->os_index) != 0) {
+                if (child->type == HWLOC_OBJ_NUMANODE) {
                     return child;
                 }
             }

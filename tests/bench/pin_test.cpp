@@ -3,8 +3,20 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <thread>
+
+namespace {
+int played_cpu = -1;
+}
+
+// Comes before the C library's: a kernel that has not moved the thread yet does not exist here, so it is played.
+extern "C" int sched_getcpu() noexcept {
+    unsigned cpu = 0;
+    return played_cpu >= 0 ? played_cpu : syscall(SYS_getcpu, &cpu, nullptr, nullptr) == 0 ? static_cast<int>(cpu) : -1;
+}
 
 namespace lockbench {
 namespace {
@@ -51,6 +63,16 @@ TEST(pin, losing_the_binding_is_noticed) {
                   "asked for CPUs " + std::to_string(second) + ", got " + std::to_string(first));
         ASSERT_FALSE(unpin_self(process_mask()).has_value());
         EXPECT_TRUE(verify_pinned(first).has_value());
+    }).join();
+}
+
+TEST(pin, running_elsewhere_than_bound_is_noticed) {
+    std::thread([] {
+        const CpuId cpu = process_mask().front();
+        played_cpu = cpu + 1;
+        const std::string failure = pin_self(cpu).value_or("done");
+        played_cpu = -1;
+        EXPECT_EQ(failure, "bound to CPU " + std::to_string(cpu) + " but runs on CPU " + std::to_string(cpu + 1));
     }).join();
 }
 

@@ -163,7 +163,10 @@ TEST(placement, what_the_machine_lacks_is_said_with_what_it_would_be) {
     EXPECT_EQ(
         lacks(machine, Placement::one_per_llc).value_or("has"),
         "one_per_llc needs two last-level caches; the usable CPUs of this machine share one, so it would be compact.");
-    EXPECT_TRUE(lacks(machine, Placement::readers_remote).has_value());
+    EXPECT_EQ(lacks(machine, Placement::readers_remote).value_or("has"),
+              "readers_remote needs two NUMA nodes with usable CPUs; this machine has one (node 0), so it would be "
+              "compact.");
+    EXPECT_EQ(cpus_of(machine, Placement::readers_remote, 3), (Cpus{0, 1, 0}));
     for (const Placement placement :
          {Placement::compact, Placement::spread, Placement::smt_last, Placement::one_node, Placement::unpinned}) {
         EXPECT_FALSE(lacks(machine, placement).has_value()) << to_string(placement);
@@ -173,6 +176,7 @@ TEST(placement, what_the_machine_lacks_is_said_with_what_it_would_be) {
     }
     // Two nodes, but the mask leaves CPUs of one only.
     EXPECT_TRUE(lacks(load_synthetic("pack:2 [numa] core:2 pu:1", {{{2, 3}}}), Placement::one_per_node).has_value());
+    EXPECT_TRUE(lacks(load_synthetic("pack:1 l3:2 core:2 pu:1", {{{2, 3}}}), Placement::one_per_llc).has_value());
 }
 
 TEST(placement, equal_lists_are_found) {

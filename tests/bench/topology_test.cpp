@@ -193,7 +193,7 @@ TEST(topology, node_without_cpus_is_nobodys) {
 }
 
 TEST(topology, a_cpu_outside_every_node_counts_with_the_first_and_says_so) {
-    // The only nodes: one that holds CPU 0 to 1, and one without CPUs at the root.
+    // One node, under the first package.
     std::string xml = load_synthetic("pack:2 [numa(memory=8GB)] l3:1 core:2 pu:1").xml;
     const std::size_t second = xml.find("<object type=\"NUMANode\" os_index=\"1\"");
     ASSERT_NE(second, std::string::npos);
@@ -203,6 +203,8 @@ TEST(topology, a_cpu_outside_every_node_counts_with_the_first_and_says_so) {
     EXPECT_EQ(machine.node_of(2), 0);
     ASSERT_FALSE(machine.notes.empty());
     EXPECT_EQ(machine.notes.front(), "CPU 2 is on no NUMA node: it counts with node 0");
+    // With memory at the machine's root, that is what all CPUs without nearer memory use.
+    EXPECT_EQ(from_text(with_bare_node(xml, 2, 1U << 30U)).node_of(2), 2);
 }
 
 TEST(topology, node_without_memory) {
@@ -250,6 +252,9 @@ TEST(topology, farthest_node_by_matrix_then_by_package) {
     EXPECT_EQ(told.farthest_node(0, all), 3);
     EXPECT_EQ(told.farthest_node(3, all), 0);
     EXPECT_EQ(told.farthest_node(1, all), 2);
+    const Topology close = from_text(
+        with_distances(plain, {0, 1, 2, 3}, {10, 21, 20, 20, 21, 10, 20, 20, 20, 20, 10, 21, 20, 20, 21, 10}));
+    EXPECT_EQ(close.farthest_node(2, all), 3);  // the figures come before the packages
     const std::vector<NodeId> only = {1};
     EXPECT_EQ(told.farthest_node(1, only), 1);
     const Topology flat = from_text(
@@ -317,8 +322,12 @@ TEST(topology, a_full_disk_is_noticed) {
     if (!std::filesystem::exists("/dev/full")) {
         GTEST_SKIP() << "this host has no /dev/full";
     }
-    const Topology machine = load_synthetic("pu:2");
+    const Topology machine = load_synthetic("pack:2 core:2 pu:2");
     EXPECT_EQ(host_error([&] { machine.export_xml("/dev/full"); }),
+              "Cannot write the topology to /dev/full: No space left on device.");
+    Topology small;
+    small.xml = "<topology/>";  // so little that it is written only when the file is closed
+    EXPECT_EQ(host_error([&] { small.export_xml("/dev/full"); }),
               "Cannot write the topology to /dev/full: No space left on device.");
 }
 
