@@ -139,8 +139,8 @@ struct RwsemXadd {
         // 2. Add their units; the list will be empty when they were all.
         const std::int64_t delta = readers * kReadUnit - prepaid - (behind == nullptr ? kWaiting : 0);
         if (delta != 0) {
-            // acquire (A3, pairs with R1, R2, R3): the readers see the last writer's writes through the granter. 3.8 needs
-            // it; in the later ones A4, or the downgrader's own past, has seen them.
+            // acquire (A3, pairs with R1, R2, R3): the readers see the last writer's writes through the granter. 3.8
+            // needs it; in the later ones A4, or the downgrader's own past, has seen them.
             count.add(delta, acquire);
         }
         // 3. Let them go, oldest first; each link is read before its waiter may vanish.
