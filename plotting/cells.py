@@ -176,7 +176,8 @@ class Dataset:
             order.index(item[1].workload) if item[1].workload in order else len(order), item[0])))
 
     def is_control(self, lock):
-        return (self.locks.get(lock) or {}).get("family") == "control"
+        info = self.locks.get(lock) or {}
+        return bool(info.get("control")) or info.get("family") == "control"
 
     def headline_ops(self, workload):
         """Operations that figures show: [(name, unit)]; those of the windows where run.json lists none."""

@@ -23,6 +23,10 @@ class Floor:
     def percent(self):
         return (self.factor - 1) * 100
 
+    @property
+    def words(self):
+        return f"{self.percent:.1f} %" if self.factor < 2 else f"a factor of {self.factor:.3g}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Ratio:
@@ -55,7 +59,7 @@ class Ratio:
                 return "alike", ""
             return None, "the interval includes 1"
         if abs(math.log(interval.value)) <= math.log(self.floor.factor):
-            return None, f"below the A/A noise of {self.floor.percent:.1f} %"
+            return None, f"below the A/A noise of {self.floor.words}"
         return ("faster" if interval.value > 1 else "slower"), ""
 
 

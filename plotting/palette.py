@@ -10,26 +10,30 @@ those apart that come near one another.
 import colorsys
 import zlib
 
+# Markers beyond the named ones are matplotlib's (points, 1 for a star, angle).
 # family: (hue as "#rrggbb", its markers in order, its locks in order)
 FAMILIES = {
-    "ticket": ("#000000", "s", ["ticket"]),
-    "mcs": ("#882255", "D", ["mcs"]),
-    "osq": ("#7f7f7f", "p", ["osq"]),
-    "qspinlock": ("#56b4e9", "hH8", ["qspinlock", "qspinlock.portable", "cna"]),
-    "rwlock": ("#009e73", "X", ["rwlock_classic"]),
-    "qrwlock": ("#0072b2", "oPd*", ["qrwlock", "qrwlock.portable", "qrwlock_3_16", "qrwlock_2013"]),
-    "mutex": ("#c4ad00", "*", ["mutex_3_10"]),
-    "rwsem": ("#d55e00", "v^<>DsP", ["rwsem_3_8", "rwsem_3_10", "rwsem_3_16", "rwsem_5_3", "rwsem", "rwsem_spinlock",
-                                     "percpu_rwsem"]),
-    "glibc": ("#cc79a7", "d<oh", ["std::shared_mutex", "pthread_rwlock.prefer_reader",
-                                  "pthread_rwlock.prefer_writer_nonrecursive", "std::shared_timed_mutex"]),
-    "control": ("#b0b0b0", ">8", ["null", "broken"]),
+    "ticket": ("#000000", ["s"], ["ticket"]),
+    "mcs": ("#882255", ["D"], ["mcs"]),
+    "osq": ("#7f7f7f", ["p"], ["osq"]),
+    "qspinlock": ("#56b4e9", ["h", "H", "8"], ["qspinlock", "qspinlock.portable", "cna"]),
+    "rwlock": ("#009e73", ["X"], ["rwlock_classic"]),
+    "qrwlock": ("#0072b2", ["o", "P", "d", "*"], ["qrwlock", "qrwlock.portable", "qrwlock_3_16", "qrwlock_2013"]),
+    "mutex": ("#c4ad00", ["*", (4, 1, 0)], ["mutex_3_10", "mutex_3_10.yield"]),
+    "rwsem": ("#d55e00", ["v", "^", "<", ">", "D", "s", "P", (4, 1, 45), (6, 1, 0), (3, 1, 0)],
+              ["rwsem_3_8", "rwsem_3_10", "rwsem_3_16", "rwsem_5_3", "rwsem", "rwsem_spinlock", "percpu_rwsem",
+               "rwsem_3_8.yield", "rwsem_3_10.yield", "rwsem_3_16.yield"]),
+    "glibc": ("#cc79a7", ["d", "<", "o", "h"],
+              ["std::shared_mutex", "pthread_rwlock.prefer_reader", "pthread_rwlock.prefer_writer_nonrecursive",
+               "std::shared_timed_mutex"]),
+    "control": ("#b0b0b0", [">", "8"], ["null", "broken"]),
 }
 # Families that are not in the table share these, each by its checksum.
 OTHER_HUES = ("#332288", "#117733", "#aa4499", "#661100", "#6699cc")
-OTHER_MARKERS = "o^sDvPX*"
-# Factors of lightness, first to last lock of a family. Markers have a dark edge, so that the light ones stand out
-# from paper too.
+# Of locks that are not in the table; none of these is a named lock's, so none is taken for one.
+OTHER_MARKERS = ((5, 0, 180), (7, 1, 0), (8, 1, 0), (9, 1, 0), (3, 1, 180), (5, 1, 180))
+# Factors of lightness, first to last lock of a family. Markers have a dark edge, so that the light ones stand out from
+# paper too.
 LIGHTNESS = (1.0, 0.6, 1.4, 0.8, 1.2, 0.45, 1.55)
 
 TWO_COLOURS = ("#0072b2", "#d55e00")  # readers, writers
@@ -51,9 +55,9 @@ def shade(hue, factor):
 def of(name, family):
     """(colour, marker) of a lock."""
     crc = zlib.crc32(name.encode())
-    if family not in FAMILIES:
-        hue = OTHER_HUES[zlib.crc32((family or "").encode()) % len(OTHER_HUES)]
-        return shade(hue, LIGHTNESS[crc % len(LIGHTNESS)]), OTHER_MARKERS[(crc >> 8) % len(OTHER_MARKERS)]
-    hue, markers, locks = FAMILIES[family]
-    at = locks.index(name) if name in locks else len(locks) + crc % 7
-    return shade(hue, LIGHTNESS[at % len(LIGHTNESS)]), markers[at % len(markers)]
+    hue, markers, locks = FAMILIES.get(family, (None, [], []))
+    if name in locks:
+        at = locks.index(name)
+        return shade(hue, LIGHTNESS[at % len(LIGHTNESS)]), markers[at]
+    hue = hue or OTHER_HUES[zlib.crc32((family or "").encode()) % len(OTHER_HUES)]
+    return shade(hue, LIGHTNESS[crc % len(LIGHTNESS)]), OTHER_MARKERS[(crc >> 8) % len(OTHER_MARKERS)]

@@ -103,7 +103,7 @@ def warnings_of(dataset):
     for run in dataset.runs:
         found += run.warnings
         found += [f"{entry['text']} ({entry['code']})" for entry in run.host.get("warnings") or []]
-        if run.host.get("dirty"):
+        if run.host.get("dirty") and not any("dirty" in entry["code"] for entry in run.host.get("warnings") or []):
             found.append("The source had changes that are not in the commit named below.")
     found += [line for line in verdict.noise_lines(dataset) if verdict.DIFFERS in line]
     return list(dict.fromkeys(found))

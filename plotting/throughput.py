@@ -38,14 +38,17 @@ def row_order(dataset, variant, counts):
 def noise_words(floors, variant, counts, op):
     """'A/A noise: 3.0 % (1 thread), 3.7 % (2 threads)': no smaller difference is one."""
     found = [(floors.near(variant, count, op), count) for count in counts]
-    known = [f"{floor.percent:.1f} % ({verdict.counted(count, 'thread')})" for floor, count in found if floor.known]
+    known = [f"{floor.words} ({verdict.counted(count, 'thread')})" for floor, count in found if floor.known]
     return "A/A noise: " + (", ".join(known) or "unknown, no pair in this run")
 
 
 def noise_range(floors, variant, counts, op):
     """The same for many thread counts: the smallest and the largest."""
-    found = [floors.near(variant, count, op).percent for count in counts if floors.near(variant, count, op).known]
-    return f"A/A noise: {min(found):.1f} to {max(found):.1f} %" if found else noise_words(floors, variant, [], op)
+    found = sorted((floor for floor in (floors.near(variant, count, op) for count in counts) if floor.known),
+                   key=lambda floor: floor.factor)
+    if not found:
+        return noise_words(floors, variant, [], op)
+    return f"A/A noise: {found[0].words} to {found[-1].words}"
 
 
 def dots(writer, variant, counts, name, title, caption, notes=None):

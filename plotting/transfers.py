@@ -15,11 +15,13 @@ LEVEL_WORDS = {1: "hardware: lines taken\nfrom another core", 2: "hardware: fill
 
 def levels(dataset):
     """{counter: level} as run.json tells, in its order."""
-    found = {}
-    for run in dataset.runs:
-        for entry in (run.host.get("counters") or {}).get("counters", []):
-            found[entry["name"]] = entry.get("level", 7)
-    return found
+    return {name: entry.get("level", 7) for name, entry in listed(dataset).items()}
+
+
+def listed(dataset):
+    """{counter: what run.json says of it}."""
+    return {entry["name"]: entry for run in dataset.runs
+            for entry in (run.host.get("counters") or {}).get("counters", [])}
 
 
 def counters_of(dataset, cells):
@@ -59,8 +61,8 @@ def draw_handoff(axis, cell, y):
         axis.barh(y, share, left=left, height=0.62, color=palette.DISTANCE_COLOURS[name], zorder=2, edgecolor="#666666",
                   linewidth=0.4 if share else 0, hatch="////" if name == "unknown" else None)
         left += share
-    kept = [window["handoff"]["self"] / max(sum(window["handoff"].values()), 1) for window in cell.windows]
-    stay = stats.median_interval(kept)
+    windows = [window["handoff"] for window in cell.windows if window["handoff"]]
+    stay = stats.sum_ratio_interval([each["self"] for each in windows], [sum(each.values()) for each in windows])
     if stay.known:
         axis.errorbar([stay.value], [y], xerr=[[max(0, stay.value - stay.low)], [max(0, stay.high - stay.value)]],
                       color=draw.EDGE, lw=1.1, capsize=2.5, zorder=3)
@@ -70,6 +72,9 @@ def draw_handoff(axis, cell, y):
 
 def draw_counter(axis, dataset, cells, locks, name, level):
     values = []
+    unit = (listed(dataset).get(name) or {}).get("unit") or "events"
+    # Events are rarer than acquisitions; times and cycles are not.
+    factor = 1000 if unit == "events" else 1
     for cell in cells:
         y = locks.index(cell.lock)
         per = cell.per_acquisition(name)
@@ -78,14 +83,14 @@ def draw_counter(axis, dataset, cells, locks, name, level):
                           color="#777777")
             continue
         colour, shape = draw.style_of(dataset, cell.lock)
-        scaled = stats.Interval(per.value * 1000, per.low * 1000, per.high * 1000, per.count)
+        scaled = stats.Interval(per.value * factor, per.low * factor, per.high * factor, per.count)
         draw.interval_marker(axis, scaled, y, colour, shape)
         values += [value for value in (scaled.value, scaled.high) if value == value]
     top = max(values, default=0) or 1
     axis.set_xlim(-0.05 * top, 1.12 * top)  # room for the markers at 0
     axis.xaxis.set_major_formatter(FuncFormatter(draw.quantity))
     axis.locator_params(axis="x", nbins=4)
-    axis.set_xlabel("per 1000 acquisitions")
+    axis.set_xlabel("per 1000 acquisitions" if factor == 1000 else f"{unit} per acquisition")
     axis.set_title(f"{name}\n({LEVEL_WORDS.get(level, LEVEL_WORDS[7])})", loc="left", fontsize=8)
 
 

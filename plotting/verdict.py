@@ -84,7 +84,7 @@ class Finding:
 
     def lines(self):
         floor = self.ratio.floor
-        noise = f"A/A noise {floor.percent:.1f} %" if floor.known else "A/A noise unknown"
+        noise = f"A/A noise {floor.words}" if floor.known else "A/A noise unknown"
         first = f"{self.claim()}: {self.numbers(self.ratio.all_windows)}, {noise}"
         first += f": {self.why}" if self.why else ""
         if self.outcome == NOT_TESTED:

@@ -215,7 +215,8 @@ class Fake:
         counters = [{"name": name, "event": "ru", "level": 6, "unit": "events", "counts": name, "available": True,
                      "reason": None} for name in ("voluntary_switches", "involuntary_switches", "minor_faults")]
         for name, (level, _) in (self.hardware or {}).items():
-            counters.append({"name": name, "event": name.upper(), "level": level, "unit": "events", "counts": name,
+            counters.append({"name": name, "event": name.upper(), "level": level, "counts": name,
+                             "unit": "ns" if name.endswith("_clock") else "events",
                              "available": True, "reason": None})
         level = min((entry["level"] for entry in counters), default=7)
         return {

@@ -256,6 +256,10 @@ class VerdictTest(RunsTest):
         near = floors.near(variant, 2, "fork")
         self.assertAlmostEqual(near.factor, max(near.interval.high, 1 / near.interval.low))
 
+    def test_noise_beyond_percents_is_a_factor(self):
+        self.assertEqual(compare.Floor(1.037, "", stats.NOTHING).words, "3.7 %")
+        self.assertEqual(compare.Floor(214.2, "", stats.NOTHING).words, "a factor of 214")
+
     def test_too_few_pairs(self):
         outcome, why, _ = self.outcome(self.fake_ratio(1.5, repetitions=5))
         self.assertEqual(outcome, "cannot say")
@@ -376,6 +380,11 @@ class PaletteTest(unittest.TestCase):
         self.assertEqual(palette.of("ticket", "ticket"), ("#000000", "s"))
         self.assertEqual(palette.of("new_lock", "rwsem"), palette.of("new_lock", "rwsem"))
         self.assertNotEqual(palette.of("absl::Mutex", "absl"), palette.of("tbb::rw_mutex", "tbb"))
+
+    def test_lock_that_the_table_does_not_name_looks_like_none_that_it_names(self):
+        named = {shape for _, (_, shape) in self.known()}
+        self.assertFalse(named & set(palette.OTHER_MARKERS))
+        self.assertIn(palette.of("rwsem_9_9.yield", "rwsem")[1], palette.OTHER_MARKERS)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(pathlib.Path(__file__).resolve().parent)]
 
 from fake_run import Fake, simulated  # noqa: E402
-from plotting import cells, draw, palette, ratios, runfiles, shares, throughput  # noqa: E402
+from plotting import cells, draw, palette, ratios, runfiles, shares, stats, throughput  # noqa: E402
 from plotting import transfers, uncontended, waits  # noqa: E402
 
 FEW = ["rwlock_classic", "mutex_3_10", "rwsem_3_8", "rwsem_3_10"]
@@ -282,6 +282,9 @@ class FigureTest(FolderTest):
         cell = self.dataset.cell(next(iter(self.dataset.variants.values())), 2, "rwsem_3_8")
         longest = max(window["wait_ns"]["write"]["max"] for window in cell.windows)
         self.assertIn(longest, [line.get_xdata()[0] for line in lines_of(axis, "x")])
+        merged = stats.Waits(cell.windows, "write")
+        spans = [list(line.get_xdata()) for line in lines_of(axis, colour=palette.of("rwsem_3_8", "rwsem")[0])]
+        self.assertIn([merged.percentile(0.5).value, merged.percentile(0.9).value], spans)
 
     def test_mode_that_nobody_used_has_no_waits(self):
         fake = self.fake()
@@ -322,9 +325,13 @@ class FigureTest(FolderTest):
         self.assertIn("bouncing", self.captions["transfers_fork_server"])
         axis = next(axis for axis in figure.axes if axis.get_title(loc="left").startswith("hitm"))
         self.assertAlmostEqual(lines_of(axis, "X")[0].get_xdata()[0], 310, delta=1)  # per 1000 acquisitions
+        self.assertEqual(axis.get_xlabel(), "per 1000 acquisitions")
         fake = self.fake()
-        fake.hardware = {"lock_instructions": (4, 2.0)}
-        self.draw(transfers, fake)
+        fake.hardware = {"lock_instructions": (4, 2.0), "task_clock": (5, 700)}
+        figure = self.draw(transfers, fake)["transfers_fork_server"]
+        axis = next(axis for axis in figure.axes if axis.get_title(loc="left").startswith("task_clock"))
+        self.assertEqual(axis.get_xlabel(), "ns per acquisition")
+        self.assertAlmostEqual(lines_of(axis, "X")[0].get_xdata()[0], 700, delta=1)
         self.assertNotIn("bouncing", self.captions["transfers_fork_server"])
 
     def test_uncontended_cost_against_its_floor(self):
