@@ -81,8 +81,8 @@ class Reader {
         return last;
     }
 
-    // The first node on the way up. A node without CPUs hangs at the machine's root, where only a CPU that has no nearer
-    // one comes to it. Memory-side caches, which would stand between, are not kept in the topology by default.
+    // The first node on the way up. A node without CPUs hangs at the machine's root, where only a CPU that has no
+    // nearer one comes to it. Memory-side caches, which would stand between, are not kept in the topology by default.
     static hwloc_obj_t local_node(hwloc_obj_t pu) {
         for (hwloc_obj_t object = pu->parent; object != nullptr; object = object->parent) {
             for (hwloc_obj_t child = object->memory_first_child; child != nullptr; child = child->next_sibling) {
