@@ -134,41 +134,42 @@ class OptimisticSpinQueue {
         QNode& prev = node(old - 1);
         P::event(Event::queued);
         // Nobody reaches it before R3 publishes it. Once the link is out, a leaving prev may set it to its own prev
-        // (R6); were this store to land after that one, this thread would wait for a node that is gone.
+        // (step C); were this store to land after that one, this thread would wait for a node that is gone.
         mine.prev.init(&prev);
         // release (R3, pairs with A6): whoever takes this link sees the node behind it: locked is 0 before the
         // hand-over sets it, and prev is set before a leaving neighbour changes it.
         prev.next.store(&mine, release);
         const auto my_turn = [](std::uint32_t locked) { return locked != 0; };
         if constexpr (sizeof...(Stops) == 0) {
-            // acquire (A3, pairs with R8): what the last owner did is seen.
+            // acquire (A3, pairs with R7): what the last owner did is seen.
             mine.locked.await(my_turn, acquire);
             return true;
         } else {
             // acquire (A3, as above).
             const int stopped = mine.locked.await_until(my_turn, acquire, stops...);
-            return stopped == 0 || leave(mine, prev);
+            return stopped == 0 || leave(mine);
         }
     }
 
     // Steps A, B, C. True: the queue was handed over before the departure could begin, so the caller owns it.
-    bool leave(QNode& mine, QNode& first_prev) {
-        QNode* prev = &first_prev;
+    bool leave(QNode& mine) {
+        QNode* prev = nullptr;
         // Step A.
         for (typename P::Retry loop;; loop.again()) {
-            // relaxed: takes a link back and says nothing; what is done to prev later is published by R5 and R7.
+            // relaxed: all who are before me in the queue entered it before me, so A1 has seen their nodes'
+            // initialisation.
+            prev = mine.prev.load(relaxed);
+            // relaxed: takes a link back and says nothing; what is done to prev later is published by R5 and R6.
             if (prev->next.try_cas(&mine, nullptr, relaxed)) {
                 break;
             }
-            // acquire (A5, pairs with R8): prev is unlocking and took the link first. Only now may "true" be said:
-            // before the hand-over the queue still is prev's.
+            // acquire (A5, pairs with R7): prev is unlocking and took the link first. Only now may "true" be said:
+            // before the hand-over the queue still is prev's. If it is leaving instead, it will name another prev.
             if (mine.locked.load(acquire) != 0) {
                 return true;
             }
-            // acquire (A7, pairs with R6): prev has left; the new one, found in the link, is initialised.
-            prev = mine.prev.load(acquire);
         }
-        // relaxed: prev cannot leave, so its number stands; it was seen by A1 or A7.
+        // relaxed: prev cannot leave, so its number stands; A1 has seen it.
         const std::uint32_t prev_number = prev->number.load(relaxed);
         // Step B.
         QNode* const next = take_next(mine, prev_number);
@@ -176,9 +177,9 @@ class OptimisticSpinQueue {
         if (next == nullptr) {
             return false;
         }
-        // Step C. release (R6, pairs with A7): the follower may use its new prev.
-        next->prev.store(prev, release);
-        // release (R7, pairs with A6): whoever takes this link finds the follower's prev already set, and this node no
+        // Step C. relaxed: published by R6, and all the follower does with it before is to look there for its own link.
+        next->prev.store(prev, relaxed);
+        // release (R6, pairs with A6): whoever takes this link finds the follower's prev already set, and this node no
         // longer in use.
         prev->next.store(next, release);
         return false;
@@ -192,8 +193,8 @@ class OptimisticSpinQueue {
         for (typename P::Retry loop;; loop.again()) {
             // relaxed: only a guess, the exchange decides.
             const bool last = tail_.load(relaxed) == me;
-            // acq_rel. R5 pairs with A1, A2, A4, A8: the next to link behind prev does so after step A emptied that
-            // link, prev reuses its node after it, and with nobody before me the queue is handed over. A8 pairs with
+            // acq_rel. R5 pairs with A1, A2, A4, A7: the next to link behind prev does so after step A emptied that
+            // link, prev reuses its node after it, and with nobody before me the queue is handed over. A7 pairs with
             // R5: a follower that came and left is done with this node.
             if (last && tail_.try_cas(me, before, acq_rel)) {
                 return nullptr;
@@ -202,7 +203,7 @@ class OptimisticSpinQueue {
             if (mine.next.load(relaxed) == nullptr) {
                 continue;
             }
-            // acquire (A6, pairs with R3, R7): the follower's node may be written. It may have taken the link back
+            // acquire (A6, pairs with R3, R6): the follower's node may be written. It may have taken the link back
             // first: null again.
             QNode* const next = mine.next.exchange(nullptr, acquire);
             if (next != nullptr) {
@@ -214,7 +215,7 @@ class OptimisticSpinQueue {
     [[gnu::noinline, gnu::cold]] void unlock_slow(QNode& mine) {
         QNode* const next = take_next(mine, kNobody);
         if (next != nullptr) {
-            // release (R8, pairs with A3, A5): the next owner sees what this one did.
+            // release (R7, pairs with A3, A5): the next owner sees what this one did.
             next->locked.store(1, release);
         }
     }

@@ -198,10 +198,10 @@ class QSpinLock {
         if (try_take()) {
             return;
         }
-        P::event(Event::queued);
         // acq_rel. R2 pairs with A6: the node is initialised before its successor links to it.
         // A6 pairs with R2: prev's initialisation comes before the link stored into it.
         const std::uint16_t before = tail_field().exchange(encode(self), acq_rel);
+        P::event(Event::queued);
         if (before != 0) {
             QNode& prev = node_of(decode(before));
             // release (R3, pairs with A8, A9): locked is 0 before the hand-over sets it, or it would be wiped out.
