@@ -4,7 +4,7 @@
 // Origin: page_lock_anon_vma_read, page_referenced_anon, try_to_unmap_anon of mm/rmap.c, Linux 3.12.
 // Differs: in plain 3.12 the failing second look gives its reference back inside the RCU section, where putting may
 //   sleep; here the section ends first, as in later stable releases. The lock is dropped through the root that was
-//   captured before it was taken. No mlock, no huge pages.
+//   captured before it was taken, inside an RCU section. No mlock, no huge pages.
 //
 // Locks: the root lock for read, a PTE lock for each entry that is changed; the caller holds the page lock for
 // try_to_unmap.
@@ -27,8 +27,9 @@ bool page_mapped(const Page<E>* page) {
     return page->mapcount.load(relaxed) > 0;
 }
 
-// The read section spans the release: the root is pinned by nobody once the lock is free, and a lock may look at its own
-// words after others could take it (a semaphore that wakes the next one). The kernel relies on luck there.
+// The read section spans the release: nobody pins the root once the lock is free, and a lock may look at its own words
+// after others could take it (a semaphore that wakes the next one). The kernel has no section there; its slab keeps the
+// memory's type for a grace period all the same, which a waker that is preempted may outlive.
 template <class E, class L>
 void unlock_anon_vma_read(RmapThread<E, L>& thread, const LockedAnonVma<E, L>& locked) {
     if (thread.task.config.read_hold_ns != 0) {

@@ -123,8 +123,8 @@ std::size_t shrink_inactive(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread) {
     return freed;
 }
 
-// One turn of reclaim on both lists (shrink_lruvec): the lists are brought to one length, then a batch is taken from the
-// inactive one. Returns how many pages were freed.
+// One turn of reclaim on both lists (shrink_lruvec): the lists are brought to one length, then a batch is taken from
+// the inactive one. Returns how many pages were freed.
 template <class E, class L, class Q>
 std::size_t shrink_lists(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread) {
     constexpr int kMostBatches = 8;  // of the active list in one turn

@@ -132,8 +132,8 @@ CoopTrial orphan_exits(std::uint64_t seed, unsigned reclaimers) {
 }
 
 // A walker that relies on what the drain promises: an anon_vma whose count is not 0 under the root lock stays until the
-// lock is dropped. (The walks of reclaim ask for a mapping instead, and unlinking takes the lock after the last one went;
-// the drain is their second line of defence.)
+// lock is dropped. (The walks of reclaim ask for a mapping instead, and unlinking takes the lock after the last one
+// went; the drain is their second line of defence.)
 template <class L, class Q>
 CoopTrial exit_beside_walker(std::uint64_t seed) {
     return Orphan<L, Q>::run(seed, 2, [](Orphan<L, Q>& orphan, auto& thread, ThreadId tid) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Acquisitions of the root lock per kernel operation, site by site, as Linux 3.12 makes them: 2 M write sections a fork,
-// M (and drains) an exit, two read sections a reclaimed page.
+// Acquisitions of the root lock per kernel operation, site by site, as Linux 3.12 makes them: 2 M write sections a
+// fork, M (and drains) an exit, two read sections a reclaimed page.
 #include <gtest/gtest.h>
 
 #include "locks/native_only.hpp"

@@ -20,7 +20,9 @@ struct TypesOf<TypeList<Ls...>> {
 
 template <class L>
 class RwMixNative : public testing::Test {};
-TYPED_TEST_SUITE(RwMixNative, TypesOf<AllNativeLocks<Native>>::type);
+// Without the controls, which do not exclude: those have a test of their own.
+using RealLocks = ConcatT<AllLocks<Native>, LibraryLocks<Native>>;
+TYPED_TEST_SUITE(RwMixNative, TypesOf<RealLocks>::type);
 
 TYPED_TEST(RwMixNative, CountersEqualTheWrites) {
     using W = RwMix<Native, TypeParam>;
