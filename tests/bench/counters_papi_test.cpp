@@ -331,34 +331,6 @@ TEST_F(FakePmu, NoNameOfAnyPmuIsSaidToo) {
         << result["reasons"];
 }
 
-// The probe succeeds, then the host takes counting away: the window's values are null with a reason.
-TEST_F(FakePmu, AThreadThatCannotOpenItsEventsSaysSo) {
-    const nlohmann::json result = in_child([] {
-        setenv("LIBPFM_FORCE_PMU", "skx", 1);
-        kernel.active = true;
-        const auto provider = make_counter_provider({.select = {"hitm_*_local"}});
-        const CounterPlan& plan = provider->probe();
-        kernel.fail_after = kernel.calls + 1;
-        nlohmann::json made;
-        std::thread measured([&] {
-            const auto set = provider->make_thread_set();
-            set->open();
-            set->start();
-            const auto values = set->stop();
-            const CounterTotals totals = total_counters(plan, {{values, set->reasons()}});
-            made = {{"counters", totals.counters}, {"reasons", totals.reasons}};
-            set->close();
-        });
-        measured.join();
-        made["counted"] = plan.counted.size();
-        return made;
-    });
-    EXPECT_EQ(result["counted"], 5U);
-    EXPECT_TRUE(result["counters"]["hitm_rfo_local"].is_null());
-    EXPECT_NE(result["reasons"]["hitm_rfo_local"].get<std::string>(), "");
-    EXPECT_FALSE(result["counters"]["involuntary_switches"].is_null());
-}
-
 TEST_F(FakePmu, NotAskedForFallsToGetrusage) {
     const nlohmann::json result = in_child([] {
         CounterRequest request;

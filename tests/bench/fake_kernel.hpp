@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <linux/perf_event.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@ struct FakeKernel {
     int hardware_per_group = 1000;  // further hardware events of a group get EINVAL, as from a full PMU
     int fail_after = -1;            // after this many calls every call fails with ENOENT; -1: never
     int calls = 0;
+    bool reset_last = false;        // the last request on an event was a reset
+    int refuse_start_above = 1000;  // groups of more hardware events open, but are not enabled by a start
     std::map<int, int> group_size;
 };
 inline FakeKernel kernel;
@@ -38,6 +41,7 @@ inline long open_event(perf_event_attr* attr, long b, long c, int group, long e)
         return real_syscall(SYS_perf_event_open, reinterpret_cast<long>(attr), b, c, group, e, 0);
     }
     ++kernel.calls;
+    kernel.reset_last = false;
     if (kernel.fail_after >= 0 && kernel.calls > kernel.fail_after) {
         errno = ENOENT;
         return -1;
@@ -71,6 +75,13 @@ inline long open_event(perf_event_attr* attr, long b, long c, int group, long e)
     return fd;
 }
 
+// PAPI enables a group briefly while events are added too. A start is told apart by the reset just before it.
+inline bool refuses(int fd, unsigned long request) {
+    const bool starting = kernel.reset_last && request == PERF_EVENT_IOC_ENABLE;
+    kernel.reset_last = request == PERF_EVENT_IOC_RESET;
+    return kernel.active && starting && kernel.group_size[fd] > kernel.refuse_start_above;
+}
+
 }  // namespace lockbench::testing
 
 // One source includes this, and an inline function would not come before the C library's.
@@ -94,4 +105,19 @@ extern "C" long syscall(long number, ...) noexcept {
     }
     va_end(list);
     return lockbench::testing::real_syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+}
+
+// NOLINTNEXTLINE(misc-definitions-in-headers)
+extern "C" int ioctl(int fd, unsigned long request, ...) noexcept {
+    va_list list;
+    va_start(list, request);
+    void* argument = va_arg(list, void*);
+    va_end(list);
+    if (lockbench::testing::refuses(fd, request)) {
+        errno = EINVAL;
+        return -1;
+    }
+    using Call = int (*)(int, unsigned long, ...);
+    static const auto real = reinterpret_cast<Call>(dlsym(RTLD_NEXT, "ioctl"));
+    return real(fd, request, argument);
 }
