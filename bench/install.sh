@@ -19,6 +19,8 @@ exit status: 0 nothing is missing any more, 2 wrong usage, 3 packages are missin
 TEXT
 }
 
+root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
 # The release preset also configures the tests, so GoogleTest belongs to the first set.
 run_packages=(
     cmake ninja-build g++ pkg-config
@@ -26,6 +28,8 @@ run_packages=(
     libhwloc-dev libnuma-dev libpapi-dev
     python3 python3-matplotlib python3-numpy
 )
+# Every result names the commit it was measured at; an unpacked archive has none to name.
+[[ ! -e $root/.git ]] || run_packages+=(git)
 test_packages=("${run_packages[@]}" clang-format clang-tidy flake8 shellcheck)
 
 say() { printf 'install: %s\n' "$*"; }
@@ -104,7 +108,6 @@ if [[ $(id -u) != 0 ]]; then
     fi
 fi
 
-root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 log=$root/build/install.log
 mkdir -p "$root/build"
 : >"$log"

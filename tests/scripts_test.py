@@ -48,7 +48,7 @@ class ScriptTest(unittest.TestCase):
         path.chmod(0o755)
 
     def packages(self, which):
-        done = subprocess.run(["bash", ROOT / "bench/install.sh", "--list", which], capture_output=True, text=True,
+        done = subprocess.run(["bash", self.root / "bench/install.sh", "--list", which], capture_output=True, text=True,
                               check=True)
         return done.stdout.split()
 
@@ -77,6 +77,13 @@ class InstallTest(ScriptTest):
 
     def test_the_sets_nest(self):
         self.assertLess(set(self.packages("run")), set(self.packages("test")))
+
+    def test_a_clone_needs_git_to_name_its_commit(self):
+        self.hold_all("run", but=("git",))
+        self.assertEqual(self.install(), (0, "", ""))
+        (self.root / ".git").mkdir()
+        self.assertEqual(self.install()[0], 0)
+        self.assertTrue(self.calls("apt-get")[-1].endswith(" --yes git"))
 
     def test_root_installs_exactly_what_is_missing(self):
         self.hold_all("run", but=("cmake", "libnuma-dev"))
