@@ -206,8 +206,8 @@ class QSpinLock {
             QNode& prev = node_of(decode(before));
             // release (R3, pairs with A8, A9): locked is 0 before the hand-over sets it, or it would be wiped out.
             prev.next.store(&node, release);
-            // acquire (A7, pairs with R4): prev took the lock before it handed on its place. Without this the polls of the
-            // new head could still find the word as it was before that, free.
+            // acquire (A7, pairs with R4): prev took the lock before it handed on its place. Without this the
+            // polls of the new head could still find the word as it was before that, free.
             node.locked.await([](std::uint32_t locked) { return locked != 0; }, acquire);
         }
         head_of_queue(node, encode(self));

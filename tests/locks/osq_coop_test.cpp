@@ -147,7 +147,7 @@ TEST(OsqCoop, RandomStopsAnyNumberOfThreads) {
         const unsigned threads = 2 + static_cast<unsigned>(seed % 7);
         QueueScene scene({.seed = seed, .threads = threads, .should_yield = {.permille = 200, .budget = 64}});
         Queue& other = scene.world.make<Queue>();
-        scene.order.reserve(threads * 8);
+        scene.order.reserve(std::size_t{threads} * 8);
         scene.world.run([&](ThreadId tid) {
             for (unsigned round = 0; round < 8; ++round) {
                 if ((tid + round) % 4 == 0) {
