@@ -66,8 +66,10 @@ void refuse_convoys(const std::vector<PlannedCell>& cells, std::uint32_t cpus) {
     }
     if (!names.empty()) {
         throw UsageError(fmt::format(
-            "{} threads on {} CPU{}: {} spin in FIFO order and fall into a convoy of some hundred sections a second. "
-            "Drop them from --locks, lower --threads, or pass --allow-convoy to measure it.",
+            "{} threads on {} CPU{}: {} spin in FIFO order (a sleeping lock in its wait_lock) and fall into a convoy "
+            "of "
+            "some hundred sections a second. Name others by --locks (the .yield builds are made for this), lower "
+            "--threads, or pass --allow-convoy to measure it.",
             threads, cpus, cpus == 1 ? "" : "s", fmt::join(names, ", ")));
     }
 }

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// What becomes of counts on their way into a window: overlap, percentiles, fairness, flags, missing counters; and statistics of windows.
+#include "bench/record.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "bench/cells.hpp"
+#include "bench/statistics.hpp"
+
+namespace lockbench {
+namespace {
+
+using nlohmann::json;
+
+ThreadResult ran(std::uint64_t start_ns, std::uint64_t end_ns) {
+    ThreadResult thread;
+    thread.start_ns = start_ns;
+    thread.end_ns = end_ns;
+    thread.cpu_asked = 0;
+    thread.pinned = true;
+    thread.uses_mode = {true, true};
+    return thread;
+}
+
+CounterSpec named(const char* name) {
+    CounterSpec spec;
+    spec.name = name;
+    return spec;
+}
+
+struct Window {
+    WindowLabel label;
+    WindowRequest request;
+    WindowResult result;
+    CounterPlan counters;
+
+    Window() {
+        label.lock = find_lock("qrwlock")->info;
+        label.workload = find_workload("rw_mix");
+        request.params = default_params(*label.workload);
+        request.cpus = {0, 1};
+        request.qnode_nodes = {0, 0};
+        request.homes = {0, 0};
+        result.threads = {ran(1000, 101'000), ran(1000, 101'000)};
+        result.lock_pages = result.data_pages = result.qnode_pages = {{0, 4}};
+    }
+    [[nodiscard]] json record() const { return window_to_json(label, request, result, counters); }
+    [[nodiscard]] bool flagged(const char* name) const {
+        const json flags = record().at("flags");
+        return std::find(flags.begin(), flags.end(), name) != flags.end();
+    }
+};
+
+TEST(OverlapTest, IsTheShareOfTheWindowInWhichAllRan) {
+    EXPECT_DOUBLE_EQ(overlap_of({ran(0, 100)}), 1);
+    EXPECT_DOUBLE_EQ(overlap_of({ran(0, 100), ran(0, 50)}), 0.5);
+    EXPECT_DOUBLE_EQ(overlap_of({ran(0, 75), ran(25, 100)}), 0.5);
+    EXPECT_DOUBLE_EQ(overlap_of({ran(0, 10), ran(20, 30)}), 0) << "one after the other is no contention at all";
+}
+
+TEST(JainTest, OneForAllAlikeAndOneOverNForAWinner) {
+    EXPECT_DOUBLE_EQ(jain_index({5, 5, 5}).get<double>(), 1);
+    EXPECT_DOUBLE_EQ(jain_index({9, 0, 0}).get<double>(), 1.0 / 3);
+    EXPECT_TRUE(jain_index({0, 0}).is_null());
+}
+
+TEST(WaitsTest, APercentileWantsTenSamplesBeyondIt) {
+    Histogram hist;
+    const auto is_null = [&](const char* name) { return waits_to_json(hist, 1, 8).at(name).is_null(); };
+    for (int i = 0; i < 19; ++i) {
+        hist.add(7);
+    }
+    EXPECT_TRUE(is_null("p50"));
+    hist.add(7);
+    EXPECT_FALSE(is_null("p50"));
+    EXPECT_TRUE(is_null("p90"));
+    for (int i = 0; i < 80; ++i) {
+        hist.add(9);
+    }
+    EXPECT_FALSE(is_null("p90"));
+    EXPECT_TRUE(is_null("p99"));
+    for (int i = 0; i < 9900; ++i) {
+        hist.add(11);
+    }
+    const json waits = waits_to_json(hist, 12, 8);
+    EXPECT_EQ(waits.at("p99.9"), 11);
+    EXPECT_EQ(waits.at("max"), 12);
+    EXPECT_EQ(waits.at("sampled_every"), 8);
+    EXPECT_EQ(waits.at("hist"), (json{{7, 20}, {9, 80}, {11, 9900}}));
+    EXPECT_TRUE(waits_to_json(Histogram{}, 0, 8).at("max").is_null()) << "nothing timed is not a wait of 0 ns";
+}
+
+TEST(WindowTest, RatesChargeEachThreadForItsOwnTime) {
+    Window window;
+    window.result.threads = {ran(0, 1'000'000'000), ran(0, 500'000'000)};
+    window.result.threads[0].stats.ops[0] = 100;
+    window.result.threads[1].stats.ops[0] = 100;
+    const std::string op(window.label.workload->ops[0].name);
+    EXPECT_DOUBLE_EQ(window.record().at("ops_per_s").at(op).get<double>(), 300);
+    EXPECT_EQ(window.record().at("ops").at(op), 200);
+    EXPECT_TRUE(window.flagged("overlap_low"));
+}
+
+TEST(WindowTest, FlagsSayWhatIsWrongAndNothingElse) {
+    const Window plain;
+    EXPECT_FALSE(plain.flagged("overlap_low"));
+    EXPECT_FALSE(plain.flagged("involuntary_switch"));
+    EXPECT_FALSE(plain.flagged("check_failed"));
+    EXPECT_FALSE(plain.flagged("home_unverified"));
+    EXPECT_FALSE(plain.flagged("placement_unverified"));
+    EXPECT_FALSE(plain.flagged("untimed"));
+    EXPECT_TRUE(plain.flagged("few_samples"));
+
+    Window window;
+    window.result.threads[1].usage.involuntary_switches = 1;
+    EXPECT_TRUE(window.flagged("involuntary_switch"));
+    window = Window();
+    window.result.threads[0].pinned = false;
+    EXPECT_TRUE(window.flagged("placement_unverified"));
+    window = Window();
+    window.result.lock_pages = {{0, 3}, {1, 1}};
+    EXPECT_TRUE(window.flagged("home_unverified"));
+    window = Window();
+    window.result.qnode_pages = {{1, 1}};
+    EXPECT_TRUE(window.flagged("home_unverified"));
+    window = Window();
+    window.result.verdict.failures = {"two writers at once"};
+    EXPECT_TRUE(window.flagged("check_failed"));
+    EXPECT_EQ(window.record().at("checks").at("failed").at(0), "two writers at once");
+    window = Window();
+    window.result.stuck = true;
+    EXPECT_TRUE(window.flagged("killed"));
+    EXPECT_FALSE(window.record().at("checks").at("passed").get<bool>());
+    window = Window();
+    window.label.oversubscribed = true;
+    window.label.allow_convoy = true;
+    EXPECT_TRUE(window.flagged("oversubscribed"));
+    EXPECT_TRUE(window.flagged("convoy_allowed"));
+    window = Window();
+    window.label.untimed = true;
+    window.request.sample_every = 0;
+    EXPECT_TRUE(window.flagged("untimed"));
+    EXPECT_TRUE(window.record().at("wait_ns").at("read").is_null());
+}
+
+TEST(WindowTest, ACounterThatOneThreadLacksIsNullWithItsReason) {
+    Window window;
+    window.counters.counted = {named("cycles"), named("faults")};
+    window.counters.unavailable = {{named("hitm"), "no PMU"}};
+    window.result.threads[0].counters = {{5, 1}, {"", ""}};
+    window.result.threads[1].counters = {{std::nullopt, 2}, {"taken by another", ""}};
+    const json record = window.record();
+    EXPECT_TRUE(record.at("counters").at("cycles").is_null());
+    EXPECT_EQ(record.at("counters_reason").at("cycles"), "taken by another");
+    EXPECT_EQ(record.at("counters").at("faults"), 3);
+    EXPECT_TRUE(record.at("counters").at("hitm").is_null());
+    EXPECT_EQ(record.at("counters_reason").at("hitm"), "no PMU");
+}
+
+TEST(WindowTest, WaitsOfThreadsAreMergedAndStarvationIsTheWorst) {
+    Window window;
+    for (int i = 0; i < 30; ++i) {
+        window.result.threads[0].stats.modes[0].wait_ns.add(5);
+        window.result.threads[1].stats.modes[0].wait_ns.add(9);
+    }
+    window.result.threads[0].starvation_ns = {100, 0};
+    window.result.threads[1].starvation_ns = {700, 0};
+    const json record = window.record();
+    EXPECT_EQ(record.at("wait_ns").at("read").at("hist"), (json{{5, 30}, {9, 30}}));
+    EXPECT_EQ(record.at("longest_starvation_ns").at("read"), 700);
+    window.result.threads[0].uses_mode = window.result.threads[1].uses_mode = {true, false};
+    EXPECT_TRUE(window.record().at("wait_ns").at("write").is_null()) << "a mode that nobody uses has no waits";
+}
+
+TEST(StatisticsTest, MedianAndIntervals) {
+    EXPECT_DOUBLE_EQ(median({3, 1, 2}), 2);
+    EXPECT_DOUBLE_EQ(median({4, 1, 2, 3}), 2.5);
+    const std::vector<double> a = {100, 101, 99, 102, 98, 100};
+    std::vector<double> b = a;
+    for (double& value : b) {
+        value /= 2;
+    }
+    const Interval same = ratio_of_medians(a, a, 1);
+    EXPECT_LE(same.low, 1);
+    EXPECT_GE(same.high, 1);
+    const Interval twice = ratio_of_medians(a, b, 1);
+    EXPECT_GT(twice.low, 1.9);
+    EXPECT_LT(twice.high, 2.1);
+    EXPECT_EQ(ratio_of_medians({1}, a, 1).low, 0) << "one window has no spread";
+}
+
+TEST(StatisticsTest, ADifferenceWithinTheNoiseFloorIsNone) {
+    EXPECT_EQ(compare_ratio({1.02, 1.05}, {0.99, 1.01}), Comparison::a_higher);
+    EXPECT_EQ(compare_ratio({1.02, 1.05}, {0.96, 1.04}), Comparison::cannot_say);
+    EXPECT_EQ(compare_ratio({0.8, 0.9}, {0.96, 1.04}), Comparison::b_higher);
+    EXPECT_EQ(compare_ratio({0.9, 1.1}, {1, 1}), Comparison::cannot_say);
+}
+
+}  // namespace
+}  // namespace lockbench
