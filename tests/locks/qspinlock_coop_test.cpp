@@ -87,11 +87,13 @@ TYPED_TEST(QSpinLockCoop, WaitersCountAsLocked) {
                     scene.write(tid, [&] { entered = entered || tid == waiters; });
                 } else {
                     yield_until([&] { return arrived(scene, waiters); });
-                    while (!entered) {
+                    const auto look = [&] {
                         const bool locked = scene.lock.is_locked();
                         check(locked || entered, "the lock looks free while a thread waits");
                         ++looked;
-                    }
+                        return entered;
+                    };
+                    yield_until(look);
                 }
             });
             ASSERT_NO_FATAL_FAILURE(scene.expect_clean(waiters + 1)) << "seed " << seed;
