@@ -20,14 +20,15 @@ struct ChildEnd {
 
 class BlockProcess {
   public:
-    // Starts this binary again as `lockbench child DIR BLOCK`, without address randomisation undone: each child draws its own layout.
+    // Starts this binary again as `lockbench child DIR BLOCK`, without address randomisation undone: each child draws
+    // its own layout.
     BlockProcess(const std::filesystem::path& dir, std::uint32_t block);
     ~BlockProcess();
     BlockProcess(const BlockProcess&) = delete;
     BlockProcess& operator=(const BlockProcess&) = delete;
 
-    // The next line; nothing when the child closed its end, when it was silent for `limit` (it is killed then), or long after
-    // `interrupted` was set and the child did not go by itself.
+    // The next line; nothing when the child closed its end, when it was silent for `limit` (it is killed then), or long
+    // after `interrupted` was set and the child did not go by itself.
     std::optional<std::string> read_line(std::chrono::nanoseconds limit, const std::atomic<bool>& interrupted);
     ChildEnd wait(const std::atomic<bool>& interrupted);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Every lock with every workload on the Native platform, as functions found by name. The registries are instantiated in slices
-// (bench/cells_slice.cpp, one object file a slice), so that no translation unit takes minutes; nothing is listed here.
+// Every lock with every workload on the Native platform, as functions found by name. The registries are instantiated in
+// slices (bench/cells_slice.cpp, one object file a slice), so that no translation unit takes minutes; nothing is listed
+// here.
 #pragma once
 
 #include <string_view>
@@ -15,8 +16,8 @@ namespace lockbench {
 enum class Spacing : unsigned char { tight, spaced };
 constexpr std::string_view to_string(Spacing spacing) { return spacing == Spacing::tight ? "tight" : "spaced"; }
 
-// Runs `iterations` uncontended acquire-release pairs; with Spacing::spaced, each is followed by `gap_ns` of work that touches no
-// memory, so that neighbouring pairs cannot overlap in the pipeline.
+// Runs `iterations` uncontended acquire-release pairs; with Spacing::spaced, each is followed by `gap_ns` of work that
+// touches no memory, so that neighbouring pairs cannot overlap in the pipeline.
 using PairLoop = void (*)(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns);
 
 struct WorkloadRunner {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One slice of the product of locks and workloads: the locks whose place in the registry is LOCKBENCH_SLICE modulo LOCKBENCH_SLICES.
+// One slice of the product of locks and workloads: the locks whose place in the registry is LOCKBENCH_SLICE modulo
+// LOCKBENCH_SLICES.
 // Compiled once a slice, see cmake/lockbench_tool.cmake.
 #include <utility>
 

@@ -26,7 +26,8 @@ namespace {
 std::atomic<bool> interrupted{false};
 void on_interrupt(int) { interrupted.store(true, std::memory_order_relaxed); }
 
-// A failed check leaves the line "check <text>" for the parent, then dies: the state that it found cannot be trusted any further.
+// A failed check leaves the line "check <text>" for the parent, then dies: the state that it found cannot be trusted
+// any further.
 void on_check_failed(const char* what, const char* file, int line) {
     std::printf("check %s (%s:%d)\n", what, file, line);
     std::fflush(stdout);

@@ -22,13 +22,13 @@ struct ComparedCell {
     std::size_t flagged = 0;  // windows of both with an involuntary switch inside
 };
 
-// Pure part: cells of both, with the noise floor taken from the A/A pairs of both runs. Windows that are untimed, killed, interrupted or
-// failed a check take no part.
+// Pure part: cells of both, with the noise floor taken from the A/A pairs of both runs. Windows that are untimed,
+// killed, interrupted or failed a check take no part.
 std::vector<ComparedCell> compare_windows(const std::vector<nlohmann::json>& a, const std::vector<nlohmann::json>& b,
                                           const std::vector<std::string>& headline_ops);
 
-// Prints the table and returns an exit code. Throws UsageError for folders that are no runs and for unequal machines, unless
-// `other_machines` says that this is meant.
+// Prints the table and returns an exit code. Throws UsageError for folders that are no runs and for unequal machines,
+// unless `other_machines` says that this is meant.
 int compare_command(const std::string& dir_a, const std::string& dir_b, bool other_machines, bool as_json);
 
 }  // namespace lockbench

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Floors: the bare atomics that a lock of a given shape cannot do without, one pair for the acquire and the release.
 //
-// Names are <operation><bits>: xadd (fetch-and-add), xchg (exchange), cas (compare-exchange that succeeds), st (plain release store).
+// Names are <operation><bits>: xadd (fetch-and-add), xchg (exchange), cas (compare-exchange that succeeds), st (plain
+// release store).
 // They work on one word, as the lock's own would.
 #include <array>
 
@@ -15,7 +16,8 @@ struct alignas(2 * kCacheLine) Word {
     Native::Atomic<T> word{0};
 };
 
-// Exchange to 1 and back is the pair of every exchange- and compare-exchange-based lock; additions go up and down again.
+// Exchange to 1 and back is the pair of every exchange- and compare-exchange-based lock; additions go up and down
+// again.
 template <class T>
 void xadd_xadd(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
     Word<T> w;

@@ -55,7 +55,11 @@ HostPlacer make_placer(const Topology& topology) {
         }
         const Plan threads = plan(topology, parse_placement(placement), reads.size(), sides);
         const ResolvedHomes homes = resolve_homes(parse_lock_home(lock_home), topology, threads.cpus);
-        return CellPlace{threads.cpus, homes.qnode_nodes, homes.homes, threads.oversubscribed};
+        CellPlace place{threads.cpus, homes.qnode_nodes, homes.homes, threads.oversubscribed, homes.notes};
+        if (!threads.note.empty()) {
+            place.notes.push_back(threads.note);
+        }
+        return place;
     };
     return placer;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// This host, as the measuring process needs it: memory hooks and distances installed in the platform, and placement for plans.
+// This host, as the measuring process needs it: memory hooks and distances installed in the platform, and placement for
+// plans.
 #pragma once
 
 #include "bench/plan.hpp"
@@ -7,7 +8,8 @@
 
 namespace lockbench {
 
-// Loads the topology of this system and gives the Native platform its memory hooks and its table of distances. Throws HostError.
+// Loads the topology of this system and gives the Native platform its memory hooks and its table of distances. Throws
+// HostError.
 void install_host();
 // The topology that install_host loaded.
 const Topology& host_topology();

@@ -6,7 +6,8 @@
 
 namespace lockbench {
 
-// The `host` object of run.json (results/README.md). sample_every 0: without measuring the harness's own cost, which takes a moment.
+// The `host` object of run.json (results/README.md). sample_every 0: without measuring the harness's own cost, which
+// takes a moment.
 nlohmann::json describe_host(unsigned sample_every);
 
 int machine_command(bool as_json);

@@ -78,8 +78,8 @@ ParamSweep parse_param(const std::string& text);
 std::int64_t parse_number(const std::string& option, const std::string& text, std::int64_t min, std::int64_t max,
                           const std::string& unit);
 
-// Locks that match any of the comma-separated globs. Without globs: every lock that is neither a control nor a ".yield" build, which
-// exists for oversubscribed cells.
+// Locks that match any of the comma-separated globs. Without globs: every lock that is neither a control nor a ".yield"
+// build, which exists for oversubscribed cells.
 std::vector<const LockRunner*> select_locks(const std::vector<std::string>& globs);
 std::vector<const WorkloadInfo*> select_workloads(const std::vector<std::string>& globs);
 

@@ -13,8 +13,8 @@ struct OwnCost {
     unsigned repetitions = 0;
 };
 
-// One thread on the CPU it runs on, the null lock, thread-private data, sampling on, against the same loop without bookkeeping. Takes
-// about a tenth of a second. The caller pins the thread and has begun no trial.
+// One thread on the CPU it runs on, the null lock, thread-private data, sampling on, against the same loop without
+// bookkeeping. Takes about a tenth of a second. The caller pins the thread and has begun no trial.
 OwnCost measure_own_cost(unsigned sample_every);
 
 }  // namespace lockbench

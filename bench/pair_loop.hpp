@@ -12,8 +12,8 @@
 
 namespace lockbench {
 
-// Runs `pair` `iterations` times. In the spaced form a calibrated gap follows each pair and ends with a fence-like dependency: the work
-// cannot start before the pair's last store was issued, nor the next pair before the work is done.
+// Runs `pair` `iterations` times. In the spaced form a calibrated gap follows each pair and ends with a fence-like
+// dependency: the work cannot start before the pair's last store was issued, nor the next pair before the work is done.
 template <class Pair>
 void repeat_pair(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns, Pair&& pair) {
     if (spacing == Spacing::tight) {

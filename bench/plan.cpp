@@ -90,7 +90,8 @@ void add_point(RunPlan& plan, const RunOptions& options, const std::string& firs
         plan.cells.push_back(cell);
         plan.cells.back().aa = "b";
     }
-    // Clock readings cost most where operations are shortest and nobody waits: one thread of the plain mix, or of the first workload.
+    // Clock readings cost most where operations are shortest and nobody waits: one thread of the plain mix, or of the
+    // first workload.
     const std::string_view shortest = std::any_of(options.workloads.begin(), options.workloads.end(),
                                                   [](const WorkloadInfo* info) { return info->name == "rw_mix"; })
                                           ? "rw_mix"
@@ -107,6 +108,11 @@ void add_cells(RunPlan& plan, const RunOptions& options, const HostPlacer& host,
                const std::string& lock_home) {
     for (const ParamValues& params : sweep_params(info, options.params)) {
         const CellPlace place = host.place(placement, lock_home, reading_threads(info, params, threads));
+        for (const std::string& note : place.notes) {
+            if (std::find(plan.notes.begin(), plan.notes.end(), note) == plan.notes.end()) {
+                plan.notes.push_back(note);
+            }
+        }
         for (const LockRunner* lock : options.locks) {
             PlannedCell cell;
             cell.lock = lock;

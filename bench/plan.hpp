@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What a run will measure, in which order, in which process: made once from the options and the host, shuffled by a recorded seed, stored
-// in run.json, and read back from there by the children and by --resume.
+// What a run will measure, in which order, in which process: made once from the options and the host, shuffled by a
+// recorded seed, stored in run.json, and read back from there by the children and by --resume.
 //
-// A block is one repetition of every cell in a fresh random order, measured by one process. So each block sees each cell once, two locks
-// can be compared within a block, and what a process drew by chance (addresses, page colours) changes from block to block.
+// A block is one repetition of every cell in a fresh random order, measured by one process. So each block sees each
+// cell once, two locks can be compared within a block, and what a process drew by chance (addresses, page colours)
+// changes from block to block.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,7 @@ struct CellPlace {
     std::vector<NodeId> qnode_nodes;  // node of each thread's own memory
     Homes homes;
     bool oversubscribed = false;
+    std::vector<std::string> notes;  // where this host makes the flags mean less than they say
 };
 
 struct PlannedCell {
@@ -72,9 +74,11 @@ struct HostPlacer {
     };
     std::uint32_t cpus = 1;                   // CPUs that may be used
     std::vector<std::uint32_t> auto_threads;  // thread counts for --threads=auto
-    // Which of the placements asked for (names or globs) differ on this host. Throws HostError for a named one that it lacks.
+    // Which of the placements asked for (names or globs) differ on this host. Throws HostError for a named one that it
+    // lacks.
     std::function<Chosen(const std::vector<std::string>& globs, const std::vector<std::uint32_t>& threads)> choose;
-    // Places a thread for each element of `reads`, which tells whether it mostly reads. Throws HostError for a home this host lacks.
+    // Places a thread for each element of `reads`, which tells whether it mostly reads. Throws HostError for a home
+    // this host lacks.
     std::function<CellPlace(const std::string& placement, const std::string& lock_home, const std::vector<bool>& reads)>
         place;
 };

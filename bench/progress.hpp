@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The progress line: what runs, how much is done, how long is left. On a terminal it rewrites itself; elsewhere a line every ten seconds.
+// The progress line: what runs, how much is done, how long is left. On a terminal it rewrites itself; elsewhere a line
+// every ten seconds.
 #pragma once
 
 #include <chrono>

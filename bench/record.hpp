@@ -31,9 +31,11 @@ struct WindowLabel {
     bool allow_convoy = false;
 };
 
-// Start and end of the stretch in which all threads ran, over that in which any did; 1 for a perfect window, 0 when they never overlapped.
+// Start and end of the stretch in which all threads ran, over that in which any did; 1 for a perfect window, 0 when
+// they never overlapped.
 double overlap_of(const std::vector<ThreadResult>& threads);
-// Jain's index of fairness, (sum x)^2 / (n * sum x^2): 1 when all have the same, 1/n when one has all. Null for nobody or all zero.
+// Jain's index of fairness, (sum x)^2 / (n * sum x^2): 1 when all have the same, 1/n when one has all. Null for nobody
+// or all zero.
 nlohmann::json jain_index(const std::vector<double>& shares);
 // p50 p90 p99 p99.9 max hist sampled_every. A percentile p is null below 10/(1-p) samples.
 nlohmann::json waits_to_json(const Histogram& hist, std::uint64_t max_ns, std::uint32_t sampled_every);

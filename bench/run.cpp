@@ -118,7 +118,8 @@ class Runner {
         return true;
     }
 
-    // A child that dies takes the window in flight with it; that window is recorded as killed and the block goes on in a new child.
+    // A child that dies takes the window in flight with it; that window is recorded as killed and the block goes on in
+    // a new child.
     int run_block(std::uint32_t block) {
         while (!block_done(block) && !interrupted) {
             BlockProcess child(files_.dir(), block);

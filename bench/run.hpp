@@ -9,7 +9,8 @@
 
 namespace lockbench {
 
-// `command` is argv as it was typed, for run.json. Returns an exit code; throws UsageError and HostError before anything is measured.
+// `command` is argv as it was typed, for run.json. Returns an exit code; throws UsageError and HostError before
+// anything is measured.
 int run_command(const RunOptions& options, const std::vector<std::string>& command);
 
 }  // namespace lockbench

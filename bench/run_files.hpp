@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The folder of a run: run.json, windows.jsonl, benchmark.json. Whatever happens, what was measured before stays readable.
+// The folder of a run: run.json, windows.jsonl, benchmark.json. Whatever happens, what was measured before stays
+// readable.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ class RunFiles {
   public:
     explicit RunFiles(std::filesystem::path dir) : dir_(std::move(dir)) {}
 
-    // Makes the folder. Throws HostError when it exists and is not empty (a run is never overwritten) or cannot be made or written.
+    // Makes the folder. Throws HostError when it exists and is not empty (a run is never overwritten) or cannot be made
+    // or written.
     void create() const;
     // Throws HostError when this is not the folder of a run.
     void require() const;
@@ -25,12 +27,14 @@ class RunFiles {
     [[nodiscard]] std::filesystem::path benchmark_json() const { return dir_ / "benchmark.json"; }
     [[nodiscard]] std::filesystem::path topology_xml() const { return dir_ / "topology.xml"; }
 
-    // Written whole beside the old file and renamed, so that a full disk or a kill leaves the old one. Throws HostError.
+    // Written whole beside the old file and renamed, so that a full disk or a kill leaves the old one. Throws
+    // HostError.
     void write_run(const nlohmann::json& run) const;
     void write_benchmark(const nlohmann::json& benchmark) const;
     [[nodiscard]] nlohmann::json read_run() const;
 
-    // All whole lines of windows.jsonl. A torn last line (the process was killed while it wrote) is skipped; `torn`, if given, tells.
+    // All whole lines of windows.jsonl. A torn last line (the process was killed while it wrote) is skipped; `torn`, if
+    // given, tells.
     // Any other broken line throws HostError with its number.
     [[nodiscard]] std::vector<nlohmann::json> read_windows(bool* torn = nullptr) const;
     // Cuts a torn last line off, so that appending goes on with a whole line.

@@ -68,7 +68,8 @@ void TrialGate::meet(std::atomic<std::uint32_t>& stage) {
 
 bool TrialGate::wait_all(std::atomic<std::uint32_t>& stage, Nanoseconds limit) const {
     const std::uint64_t deadline = native::monotonic_ns() + limit;
-    // Naps and not std::atomic::wait, which has no time limit; a late look costs nothing, as threads stamp their own times.
+    // Naps and not std::atomic::wait, which has no time limit; a late look costs nothing, as threads stamp their own
+    // times.
     for (std::uint64_t nap = 20'000; stage.load(std::memory_order_acquire) < threads_;
          nap = std::min<std::uint64_t>(nap * 2, 1'000'000)) {
         if (native::monotonic_ns() >= deadline) {
@@ -150,7 +151,8 @@ bool drive(TrialGate& gate, const WindowRequest& request, WindowResult& result) 
 std::vector<std::vector<std::uint8_t>> distance_rows(const WindowRequest& request) {
     const std::uint32_t threads = request.threads();
     const native::World& world = native::World::get();
-    // Index 0 is nobody, counted as self; the last is the main thread, which only built the state: its writes have no distance.
+    // Index 0 is nobody, counted as self; the last is the main thread, which only built the state: its writes have no
+    // distance.
     std::vector<std::vector<std::uint8_t>> rows(threads, std::vector<std::uint8_t>(threads + 2, 0));
     for (ThreadId from = 0; from < threads; ++from) {
         for (ThreadId to = 0; to < threads; ++to) {

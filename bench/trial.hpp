@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // One trial on the Native platform: place, build, warm up, start together, stop, collect, verify.
 //
-// Threads are pinned and verified before anything of theirs is allocated. They warm up, meet at a spin barrier, stamp their start, run
-// until the stop flag, stamp their stop. Counters run around the window only. The main thread sleeps meanwhile.
+// Threads are pinned and verified before anything of theirs is allocated. They warm up, meet at a spin barrier, stamp
+// their start, run until the stop flag, stamp their stop. Counters run around the window only. The main thread sleeps
+// meanwhile.
 #pragma once
 
 #include <atomic>
@@ -49,7 +50,8 @@ void begin_measuring(ThreadResult& result, ThreadStats& stats, ThreadStats& befo
 void end_measuring(ThreadResult& result, const ThreadStats& stats, const ThreadStats& before, ThreadCounters* counters);
 // Runs warm-up and window from the main thread; false: interrupted or stuck, told in `result`.
 bool drive(TrialGate& gate, const WindowRequest& request, WindowResult& result);
-// Distances from each thread to each other, by the CPUs they are pinned to; row of `tid`: index 0 nobody, index t+1 thread t.
+// Distances from each thread to each other, by the CPUs they are pinned to; row of `tid`: index 0 nobody, index t+1
+// thread t.
 std::vector<std::vector<std::uint8_t>> distance_rows(const WindowRequest& request);
 
 template <class W>
@@ -90,8 +92,8 @@ void run_thread(W& workload, const WindowRequest& request, TrialGate& gate, Thre
     gate.arrive(gate.finished);
 }
 
-// Runs one window of workload W (a workload over Native and some lock). The caller's thread becomes thread number threads() of the
-// world: it builds the shared state and verifies it.
+// Runs one window of workload W (a workload over Native and some lock). The caller's thread becomes thread number
+// threads() of the world: it builds the shared state and verifies it.
 template <class W>
 WindowResult run_window(const WindowRequest& request) {
     WindowResult result;
@@ -143,7 +145,7 @@ WindowResult run_window(const WindowRequest& request) {
         count_pages(kind == HomeKind::lock ? result.lock_pages : result.data_pages, base, bytes);
     });
     for (ThreadId tid = 0; tid < threads; ++tid) {
-        count_pages(result.qnode_pages, world.block_base(tid), native::World::block_bytes());
+        count_pages(result.qnode_pages, native::World::block_base(tid), native::World::block_bytes());
     }
     if (!result.interrupted) {
         workload->verify(result.verdict);

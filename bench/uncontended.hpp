@@ -17,8 +17,9 @@ inline constexpr Nanoseconds kGapNs = 60;
 // The floor that kInfo names for a mode; empty where the lock names none.
 std::string_view floor_of(const LockInfo& info, Mode mode);
 
-// Registers, for every lock and mode, the lock's loop and its floor's loop side by side, runs them once in an order shuffled by `seed`, and
-// calls `emit` with the window object of each (workload "uncontended"). The calling thread is pinned to `cpu` and in a ThreadScope.
+// Registers, for every lock and mode, the lock's loop and its floor's loop side by side, runs them once in an order
+// shuffled by `seed`, and calls `emit` with the window object of each (workload "uncontended"). The calling thread is
+// pinned to `cpu` and in a ThreadScope.
 void measure_uncontended(const RunPlan& plan, std::uint32_t block, CpuId cpu,
                          const std::function<void(const nlohmann::json&)>& emit);
 

@@ -45,7 +45,8 @@ struct ThreadResult {
     std::uint64_t end_ns = 0;
     ThreadStats stats;  // of the window alone
     std::array<std::uint64_t, kEventCount> events{};
-    // Longest stretch without an acquisition in each mode that the thread uses, as an upper bound; see ModeStats::gap_ticks_max.
+    // Longest stretch without an acquisition in each mode that the thread uses, as an upper bound; see
+    // ModeStats::gap_ticks_max.
     std::array<std::uint64_t, kModeCount> starvation_ns{};
     std::array<bool, kModeCount> uses_mode{};
     ThreadUsage usage;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The targets: one interface library a layer (platform <- locks <- workloads <- bench), the tools, and one helper for tests.
+# The targets: one interface library a layer (platform <- locks <- workloads <- bench), the tools, and one helper for
+# tests.
 
 add_library(lockbench_flags INTERFACE)
 target_compile_options(lockbench_flags INTERFACE
@@ -33,7 +34,8 @@ if(LOCKBENCH_BENCH)
     file(GLOB bench_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.cpp)
     list(REMOVE_ITEM bench_sources ${PROJECT_SOURCE_DIR}/bench/main.cpp)
     list(FILTER bench_sources EXCLUDE REGEX "/cells_[a-z_]*\\.cpp$")
-    # What everything in bench/ is compiled with; the library and the slices of the registry share it without depending on each other.
+    # What everything in bench/ is compiled with; the library and the slices of the registry share it without depending
+    # on each other.
     add_library(lockbench_bench_usage INTERFACE)
     target_link_libraries(lockbench_bench_usage INTERFACE lockbench_workloads benchmark::benchmark CLI11::CLI11 fmt::fmt
         nlohmann_json::nlohmann_json PkgConfig::hwloc PkgConfig::numa)

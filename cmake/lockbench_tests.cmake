@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Every tests/<folder>/<name>_test.cpp is one executable and one ctest entry "<folder>/<name>", labelled with its folder and, where the
-# name ends in _native_test or _coop_test, with the platform it runs on. Tests in tests/bench link the bench layer.
+# Every tests/<folder>/<name>_test.cpp is one executable and one ctest entry "<folder>/<name>", labelled with its folder
+# and, where the name ends in _native_test or _coop_test, with the platform it runs on. Tests in tests/bench link the
+# bench layer.
 
 file(GLOB support_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 if(support_sources)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Controls of the harness: a lock that costs nothing, and one that looks like a lock and is none.
 //
-// Origin: none. NullLock measures the harness's own cost on thread-private data; BrokenLock must be refused by the invariants of every
+// Origin: none. NullLock measures the harness's own cost on thread-private data; BrokenLock must be refused by the
+// invariants of every
 //   workload, or a broken lock could win a comparison. Neither is ever part of one (kInfo.control).
 #pragma once
 
@@ -55,7 +56,8 @@ class NullLock {
     typename P::template Atomic<std::uint32_t> word_;
 };
 
-// Tests and sets in two steps, so that two threads may both find it free: exclusion fails now and then, as in a real bug.
+// Tests and sets in two steps, so that two threads may both find it free: exclusion fails now and then, as in a real
+// bug.
 template <Platform P>
 class BrokenLock {
   public:
@@ -69,20 +71,24 @@ class BrokenLock {
     BrokenLock& operator=(const BrokenLock&) = delete;
 
     void lock(Token&) {
+        // relaxed throughout, deliberate: a lock without orders, whose check and later store exclude nobody.
         word_.await([](std::uint32_t word) { return word == 0; }, relaxed);
-        word_.store(1, relaxed);  // deliberate: a check and a later store exclude nobody
+        word_.store(1, relaxed);  // relaxed: as above
     }
     bool try_lock(Token&) {
+        // relaxed: as in lock().
         if (word_.load(relaxed) != 0) {
             return false;
         }
-        word_.store(1, relaxed);
+        word_.store(1, relaxed);  // relaxed: as in lock()
         return true;
     }
+    // relaxed: as in lock().
     void unlock(Token&) { word_.store(0, relaxed); }
     void lock_shared(Token& token) { lock(token); }
     bool try_lock_shared(Token& token) { return try_lock(token); }
     void unlock_shared(Token& token) { unlock(token); }
+    // relaxed: a guess.
     [[nodiscard]] bool is_locked() const { return word_.load(relaxed) != 0; }
     [[nodiscard]] bool is_constructed() const { return word_.peek() == 0; }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The one place where a workload takes the measured lock: marks, sampling of waits, hand-off counting, acquisitions by call site.
+// The one place where a workload takes the measured lock: marks, sampling of waits, hand-off counting, acquisitions by
+// call site.
 //
-// kSite is the workload's number of the call site (below kMaxSites), so that acquisitions per kernel operation can be compared with the
-// kernel's own. All counters go to ctx.stats, host memory that no control flow reads.
+// kSite is the workload's number of the call site (below kMaxSites), so that acquisitions per kernel operation can be
+// compared with the kernel's own. All counters go to ctx.stats, host memory that no control flow reads.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +12,9 @@
 
 namespace lockbench {
 
-// The number of the last writer, plus one, in the data that the lock protects: written by writers, read by all. It makes bouncing
-// visible without hardware counters. It belongs on the line that the critical section touches first anyway; where it lies is stated by
-// each workload.
+// The number of the last writer, plus one, in the data that the lock protects: written by writers, read by all. It
+// makes bouncing visible without hardware counters. It belongs on the line that the critical section touches first
+// anyway; where it lies is stated by each workload.
 template <Platform P>
 class LastWriter {
   public:

@@ -2,14 +2,20 @@
 // What a lock is: the concepts, and what each says about itself.
 //
 // A lock L over a Platform P has
-//   L::Token            explicit Token(Ctx<P>&); one per lock a thread may hold or wait for at the same time, built once, reused for ever.
-//                       It holds the thread's queue node or waiter; it may be reused as soon as the acquisition it served is released.
+//   L::Token            explicit Token(Ctx<P>&); one per lock a thread may hold or wait for at the same time, built
+//   once, reused for ever.
+//                       It holds the thread's queue node or waiter; it may be reused as soon as the acquisition it
+//                       served is released.
 //   lock(Token&)  try_lock(Token&) -> bool  unlock(Token&)
 //   lock_shared(Token&)  try_lock_shared(Token&) -> bool  unlock_shared(Token&)        where kInfo.shared
-//   lock_killable(Token&) -> bool  lock_shared_killable(Token&) -> bool                  where kInfo.killable: false = cancelled, not held
-//   downgrade(Token&)                                                                    where kInfo.downgrade: writer becomes reader
-//   lock_shared_irq(Token&)                                                              where kInfo.irq_readers: a reader that may not queue
-//   is_locked() -> bool           true whenever anybody holds the lock in either mode; transient true answers are allowed, false ones never
+//   lock_killable(Token&) -> bool  lock_shared_killable(Token&) -> bool                  where kInfo.killable: false =
+//   cancelled, not held
+//   downgrade(Token&)                                                                    where kInfo.downgrade: writer
+//   becomes reader
+//   lock_shared_irq(Token&)                                                              where kInfo.irq_readers: a
+//   reader that may not queue
+//   is_locked() -> bool           true whenever anybody holds the lock in either mode; transient true answers are
+//   allowed, false ones never
 //   is_constructed() -> bool      the words are as the constructor left them; for verification when no thread runs
 //   static constexpr LockInfo kInfo
 // Default construction gives a free lock. A lock is neither copied nor moved.
@@ -65,8 +71,9 @@ struct LockInfo {
     bool convoys;    // FIFO spinning: with more threads than CPUs progress collapses, so the harness refuses it unasked
     bool control;    // a deliberately useless lock for the harness's own tests; never part of a comparison
     std::string_view origin;  // paper, or kernel file, function and release
-    // The bare atomics that one uncontended acquire and release need at least, with their widths in bits, as bench/floors.cpp names
-    // them ("cas32+st8"): the floor beside which the lock's cost is shown. Empty where the mode is not shared.
+    // The bare atomics that one uncontended acquire and release need at least, with their widths in bits, as
+    // bench/floors.cpp names them ("cas32+st8"): the floor beside which the lock's cost is shown. Empty where the mode
+    // is not shared.
     std::string_view floor_read = {};
     std::string_view floor_write = {};
 };

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The platform library's reader-writer locks behind the same interface: baselines that exist natively only.
 //
-// Origin: pthread_rwlock_t of the GNU C library (nptl/pthread_rwlock_common.c since 2.25), its three kinds named; std::shared_mutex of
+// Origin: pthread_rwlock_t of the GNU C library (nptl/pthread_rwlock_common.c since 2.25), its three kinds named;
+// std::shared_mutex of
 //   libstdc++, which is a pthread_rwlock_t of the default kind, so it must measure like pthread_rwlock.prefer_reader.
-// Differs: kInfo.is_locked is false, as POSIX offers no such question: is_locked() then answers true, the safe side for a freer that asks.
+// Differs: kInfo.is_locked is false, as POSIX offers no such question: is_locked() then answers true, the safe side for
+// a freer that asks.
 //   PTHREAD_RWLOCK_PREFER_WRITER_NP is not offered: the library treats it as prefer_reader.
 #pragma once
 

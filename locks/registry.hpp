@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The list of locks. A lock is added by its include and its line in AllLocks; tools, tests, tables and plots follow from here.
+// The list of locks. A lock is added by its include and its line in AllLocks; tools, tests, tables and plots follow
+// from here.
 #pragma once
 
 #include "locks/controls.hpp"
@@ -19,8 +20,8 @@
 
 namespace lockbench {
 
-// Every lock written over the seam, for any platform. The order is that of tables: exclusive spin locks, reader-writer spin locks,
-// sleeping locks by era, then their builds for more threads than CPUs.
+// Every lock written over the seam, for any platform. The order is that of tables: exclusive spin locks, reader-writer
+// spin locks, sleeping locks by era, then their builds for more threads than CPUs.
 template <Platform P>
 using AllLocks =
     TypeList<TicketLock<P>, McsLock<P>, OsqLock<P>, QSpinLock<P, SubWord::mixed>, QSpinLock<P, SubWord::portable>,

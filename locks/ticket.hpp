@@ -3,7 +3,8 @@
 //
 // Origin: Mellor-Crummey and Scott, ACM TOCS 9(1), 1991, section 2.2; the x86 spinlock from Linux 2.6.25 to 4.1
 //   (arch/x86/include/asm/spinlock.h), 16-bit tickets as from 256 CPUs on.
-// Differs: no paravirtual slow path; 16-bit tickets whatever the CPU count. The kernel's unlock is a plain increment of the owner half,
+// Differs: no paravirtual slow path; 16-bit tickets whatever the CPU count. The kernel's unlock is a plain increment of
+// the owner half,
 //   a sub-word access: here a halfword store (mixed).
 //
 //   word_   31           16 15            0

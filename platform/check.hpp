@@ -4,8 +4,8 @@
 
 namespace lockbench {
 
-// What a failed check calls; it must not return. The default prints and aborts. The cooperative platform installs its own, which ends
-// the schedule and reports the seed that leads to it.
+// What a failed check calls; it must not return. The default prints and aborts. The cooperative platform installs its
+// own, which ends the schedule and reports the seed that leads to it.
 using CheckHandler = void (*)(const char* what, const char* file, int line);
 
 // Installs `handler` (nullptr: the default) and returns the one that was in force.

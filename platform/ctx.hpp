@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a thread of a trial carries with it: its number, its random stream, its statistics, its sampling phase. Built once a thread and
-// handed to every lock token and workload step by reference.
+// What a thread of a trial carries with it: its number, its random stream, its statistics, its sampling phase. Built
+// once a thread and handed to every lock token and workload step by reference.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace lockbench {
 
-// xoshiro-class quality is not needed for mixes; SplitMix64 (Steele, Lea, Flood 2014) is one multiply-xorshift chain of 64 bits, and a
-// stream is a function of (seed, thread) alone.
+// xoshiro-class quality is not needed for mixes; SplitMix64 (Steele, Lea, Flood 2014) is one multiply-xorshift chain of
+// 64 bits, and a stream is a function of (seed, thread) alone.
 class RandomStream {
   public:
     explicit RandomStream(std::uint64_t seed) : state_(seed) {}
@@ -33,7 +33,8 @@ class RandomStream {
     std::uint64_t state_;
 };
 
-// Decides which acquisitions are timed: every k-th on average, with a random phase, so that no period of the workload can hide from it.
+// Decides which acquisitions are timed: every k-th on average, with a random phase, so that no period of the workload
+// can hide from it.
 class Sampler {
   public:
     // every = 0: never (the untimed pass); 1: always.
@@ -52,7 +53,8 @@ class Sampler {
 
 template <class P>
 struct Ctx {
-    // distance_row[t + 1] is the distance from this thread to thread t, distance_row[0] that to nobody (self). May be null: unknown.
+    // distance_row[t + 1] is the distance from this thread to thread t, distance_row[0] that to nobody (self). May be
+    // null: unknown.
     Ctx(ThreadId id, std::uint64_t seed, std::uint32_t sample_every, ThreadStats& into, const std::uint8_t* distances)
         : tid(id),
           random(seed * 0x2545f4914f6cdd1dULL + id),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the slow paths of the locks report: a closed list, counted per thread by every platform (P::event), so that an era's behaviour
-// can be seen step by step and not guessed from times. Fast paths report nothing and cost nothing.
+// What the slow paths of the locks report: a closed list, counted per thread by every platform (P::event), so that an
+// era's behaviour can be seen step by step and not guessed from times. Fast paths report nothing and cost nothing.
 #pragma once
 
 #include <array>

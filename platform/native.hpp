@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The Native platform: real CPUs, the compiler's atomics, futex(2). The only platform headers with assembly or #if are native_*.hpp.
+// The Native platform: real CPUs, the compiler's atomics, futex(2). The only platform headers with assembly or #if are
+// native_*.hpp.
 //
-// A trial: World::get().begin_trial(nodes, seed), then threads each inside a ThreadScope; World::end_trial() when they are gone.
-// Approximations, each reported with a result: is_running knows only sleep, park and yield, not involuntary preemption (those are
-// counted); should_yield is a time cap; preempt_off does not keep the scheduler away; a ReadSection costs nothing because pools keep
-// their memory until the trial ends.
+// A trial: World::get().begin_trial(nodes, seed), then threads each inside a ThreadScope; World::end_trial() when they
+// are gone.
+// Approximations, each reported with a result: is_running knows only sleep, park and yield, not involuntary preemption
+// (those are counted); should_yield is a time cap; preempt_off does not keep the scheduler away; a ReadSection costs
+// nothing because pools keep their memory until the trial ends.
 #pragma once
 
 #include <cstdint>
@@ -59,7 +61,8 @@ struct Native {
         native::fence(Order::seq_cst);
 #endif
     }
-    // The cheap and the dear side of an asymmetric fence: membarrier makes every running thread of the process pass a full barrier.
+    // The cheap and the dear side of an asymmetric fence: membarrier makes every running thread of the process pass a
+    // full barrier.
     static void fence_light() { asm volatile("" ::: "memory"); }
     static void fence_heavy() { native::membarrier_heavy(); }
 
@@ -117,7 +120,8 @@ struct Native {
 
     static void preempt_off() {}
     static void preempt_on() {}
-    // Inter-processor interrupts cannot be sent from user space: their cost to the sender is spun, and labelled so wherever it is shown.
+    // Inter-processor interrupts cannot be sent from user space: their cost to the sender is spun, and labelled so
+    // wherever it is shown.
     static void ipi(std::uint32_t cpus, Nanoseconds handler_ns) {
         if (cpus != 0) {
             compute(handler_ns);

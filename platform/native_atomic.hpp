@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Native atomics: one machine instruction an operation where the machine has it.
 //
-// Built on the compiler's atomic builtins and not on std::atomic: C++20's std::atomic zeroes itself when default constructed, which would
-// put stores on fast paths, and it cannot reach part of a word.
+// Built on the compiler's atomic builtins and not on std::atomic: C++20's std::atomic zeroes itself when default
+// constructed, which would put stores on fast paths, and it cannot reach part of a word.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@
 
 namespace lockbench::native {
 
-// Under TSan the sub-word accesses are made by whole-word operations: it reports false races when a release through part of a word meets
-// an acquire of the whole.
+// Under TSan the sub-word accesses are made by whole-word operations: it reports false races when a release through
+// part of a word meets an acquire of the whole.
 inline constexpr bool kTsan = LOCKBENCH_TSAN != 0;
 
 constexpr int to_builtin(Order order) {
@@ -63,7 +63,8 @@ inline std::uint32_t fence_word = 0;
 inline void fence(Order) { __atomic_fetch_add(&fence_word, 0U, __ATOMIC_SEQ_CST); }
 #endif
 
-// A part of a word as storage of its own: the access the kernel makes. Little-endian: the field lies kOffset/8 bytes into the word.
+// A part of a word as storage of its own: the access the kernel makes. Little-endian: the field lies kOffset/8 bytes
+// into the word.
 template <class T, class F>
 class MixedField {
   public:
@@ -108,7 +109,8 @@ class PortableField {
         }
         return false;
     }
-    // One addition of the difference: neighbours keep their value whatever they do meanwhile, as the field itself holds `from`.
+    // One addition of the difference: neighbours keep their value whatever they do meanwhile, as the field itself holds
+    // `from`.
     void put(Part from, Part to, Order order) {
         const T difference = static_cast<T>((static_cast<T>(to) << F::kOffset) - (static_cast<T>(from) << F::kOffset));
         __atomic_fetch_add(word_, difference, to_builtin(order));

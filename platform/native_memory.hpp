@@ -38,7 +38,7 @@ class Plain {
 
 template <class T, class Tag>
 struct PerThread {
-    static T& at(ThreadId tid) { return *std::launder(reinterpret_cast<T*>(World::get().block(tid) + kOffset)); }
+    static T& at(ThreadId tid) { return *std::launder(reinterpret_cast<T*>(World::block(tid) + kOffset)); }
 
   private:
     static_assert(std::is_trivially_destructible_v<T>, "blocks are dropped, not destroyed");
@@ -61,8 +61,9 @@ struct PerCpu {
     }
 };
 
-// Raw objects of one size: chunks from the hooks, one shared free list under a mutex, a magazine of free objects a thread. A thread goes
-// to the shared list once in kMagazine operations; that cost is part of alloc and free and is measured (lockbench machine).
+// Raw objects of one size: chunks from the hooks, one shared free list under a mutex, a magazine of free objects a
+// thread. A thread goes to the shared list once in kMagazine operations; that cost is part of alloc and free and is
+// measured (lockbench machine).
 class ObjectStore {
   public:
     ObjectStore(std::size_t bytes, std::size_t align, NodeId home, Layout layout);

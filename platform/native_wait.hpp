@@ -51,11 +51,12 @@ struct NotRunning {
     ThreadId tid;
     // relaxed: a hint about another thread; acting on a stale one is legal (may fire at any time).
     [[nodiscard]] bool fired() const {
-        return tid == kNoThread || World::get().header(tid).running.load(std::memory_order_relaxed) == 0;
+        return tid == kNoThread || World::header(tid).running.load(std::memory_order_relaxed) == 0;
     }
 };
 
-// Stands for the kernel's need_resched: user space cannot see it, so a spin that outlives kSliceNs, a scheduler tick, is told to stop.
+// Stands for the kernel's need_resched: user space cannot see it, so a spin that outlives kSliceNs, a scheduler tick,
+// is told to stop.
 class ShouldYield {
   public:
     bool fired() {
@@ -148,7 +149,7 @@ inline Wake sleep_killable(Deadline deadline) {
 }
 
 inline void wake(ThreadId tid) {
-    ThreadHeader& other = World::get().header(tid);
+    ThreadHeader& other = World::header(tid);
     // seq_cst: pairs with sleep_prepare; the caller's condition is visible before the word says so.
     if (other.sleep_word.exchange(kWoken, std::memory_order_seq_cst) == kSleeping) {
         futex_wake(&other.sleep_word, 1);
@@ -156,7 +157,7 @@ inline void wake(ThreadId tid) {
 }
 
 inline void cancel(ThreadId tid) {
-    World::get().header(tid).cancelled.store(1, std::memory_order_seq_cst);
+    World::header(tid).cancelled.store(1, std::memory_order_seq_cst);
     wake(tid);
 }
 

@@ -142,7 +142,7 @@ void World::calibrate() {
 }
 
 ThreadScope::ThreadScope(ThreadId tid, CpuId cpu, NodeId node) {
-    ThreadHeader& header = World::get().header(tid);
+    ThreadHeader& header = World::header(tid);
     header.cpu = cpu;
     header.node = node == kAnyNode ? current_node() : node;
     current_thread = &header;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The state behind the Native platform: one block of memory a thread (its sleep word, its events, all PerThread objects), the clock, and
-// the hooks by which the harness places memory. One world a process, because threads are found by number from any thread.
+// The state behind the Native platform: one block of memory a thread (its sleep word, its events, all PerThread
+// objects), the clock, and the hooks by which the harness places memory. One world a process, because threads are found
+// by number from any thread.
 #pragma once
 
 #include <array>
@@ -15,8 +16,9 @@
 
 namespace lockbench::native {
 
-// Where memory comes from. The harness installs allocators that bind to a node; without it memory is anonymous and first-touched.
-// alloc returns zeroed, page-aligned memory of `bytes` (a multiple of the page) or ends the process with a message.
+// Where memory comes from. The harness installs allocators that bind to a node; without it memory is anonymous and
+// first-touched. alloc returns zeroed, page-aligned memory of `bytes` (a multiple of the page) or ends the process with
+// a message.
 struct MemoryHooks {
     void* (*alloc)(std::size_t bytes, NodeId node);
     void (*release)(void* base, std::size_t bytes);
@@ -25,7 +27,8 @@ struct MemoryHooks {
 // Sleep words: armed (may sleep), woken (the next sleep returns at once), sleeping (inside the kernel).
 enum SleepState : std::uint32_t { kArmed = 0, kWoken = 1, kSleeping = 2 };
 
-// First part of a thread's block; PerThread objects follow. Lines that others write (wake) and lines that others poll (running) apart.
+// First part of a thread's block; PerThread objects follow. Lines that others write (wake) and lines that others poll
+// (running) apart.
 struct alignas(kCacheLine) ThreadHeader {
     alignas(kCacheLine) std::atomic<std::uint32_t> sleep_word{kWoken};
     std::atomic<std::uint32_t> cancelled{0};
@@ -43,24 +46,27 @@ class World {
     World(const World&) = delete;
     World& operator=(const World&) = delete;
 
-    // Reserves `size` bytes at the same offset of every thread's block; `construct` runs there when a block is made. Called during static
-    // initialisation, once for each PerThread type that the program uses.
+    // Reserves `size` bytes at the same offset of every thread's block; `construct` runs there when a block is made.
+    // Called during static initialisation, once for each PerThread type that the program uses.
     static std::size_t add_slot(std::size_t size, std::size_t align, void (*construct)(void*));
 
     void set_memory(MemoryHooks hooks) { hooks_ = hooks; }
     [[nodiscard]] const MemoryHooks& memory() const { return hooks_; }
 
-    // Makes blocks for threads 0 .. nodes.size()-1, thread i's on nodes[i], and drops those of an earlier trial. No thread may run.
+    // Makes blocks for threads 0 .. nodes.size()-1, thread i's on nodes[i], and drops those of an earlier trial. No
+    // thread may run.
     void begin_trial(const std::vector<NodeId>& nodes, std::uint64_t seed);
     void end_trial();
     [[nodiscard]] ThreadId thread_count() const { return static_cast<ThreadId>(blocks_.size()); }
-    [[nodiscard]] ThreadHeader& header(ThreadId tid) const { return *static_cast<ThreadHeader*>(block_table_[tid]); }
-    [[nodiscard]] std::byte* block(ThreadId tid) const { return static_cast<std::byte*>(block_table_[tid]); }
+    // Static and inline, as slow paths of locks reach other threads' nodes through them.
+    [[nodiscard]] static ThreadHeader& header(ThreadId tid) { return *static_cast<ThreadHeader*>(block_table_[tid]); }
+    [[nodiscard]] static std::byte* block(ThreadId tid) { return static_cast<std::byte*>(block_table_[tid]); }
     // Base and length in bytes of a thread's block, to verify where it lies.
-    [[nodiscard]] void* block_base(ThreadId tid) const { return block_table_[tid]; }
+    [[nodiscard]] static void* block_base(ThreadId tid) { return block_table_[tid]; }
     [[nodiscard]] static std::size_t block_bytes();
 
-    // Ticks of the time-stamp counter a nanosecond, measured once against CLOCK_MONOTONIC; constant and invariant clocks only.
+    // Ticks of the time-stamp counter a nanosecond, measured once against CLOCK_MONOTONIC; constant and invariant
+    // clocks only.
     [[nodiscard]] double ticks_per_ns() const { return ticks_per_ns_; }
     // Iterations of the busy loop of compute() a nanosecond, measured once (best of several).
     [[nodiscard]] double spins_per_ns() const { return spins_per_ns_; }
@@ -74,7 +80,7 @@ class World {
 
     MemoryHooks hooks_;
     std::vector<void*> blocks_;
-    std::array<void*, kMaxThreads> block_table_{};
+    static inline std::array<void*, kMaxThreads> block_table_{};
     double ticks_per_ns_ = 1.0;
     double spins_per_ns_ = 1.0;
     std::vector<std::uint8_t> distances_;
@@ -97,7 +103,8 @@ std::uint64_t monotonic_ns();
 CpuId current_cpu();
 NodeId current_node();
 
-// futex(2), private. wait returns on any cause: a wake, a changed word, a signal, the deadline (absolute CLOCK_MONOTONIC ns, 0: none).
+// futex(2), private. wait returns on any cause: a wake, a changed word, a signal, the deadline (absolute
+// CLOCK_MONOTONIC ns, 0: none).
 void futex_wait(const void* word, std::uint32_t expected, std::uint64_t deadline_ns);
 int futex_wake(const void* word, int count);
 void membarrier_heavy();

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The Platform seam: every effect that a lock or a workload may have.
 //
-// A lock or workload is a template over a Platform P and has no other effect: no standard atomics, no clock, no thread, no thread-local
-// storage, no random numbers, no #if. The same text then runs on real CPUs (platform/native.hpp), under a cooperative scheduler
-// (platform/coop.hpp) and, later, under an exhaustive explorer and on a simulated machine.
+// A lock or workload is a template over a Platform P and has no other effect: no standard atomics, no clock, no thread,
+// no thread-local storage, no random numbers, no #if. The same text then runs on real CPUs (platform/native.hpp), under
+// a cooperative scheduler (platform/coop.hpp) and, later, under an exhaustive explorer and on a simulated machine.
 //
-// Atomics: P::Atomic<T>, T an integer of 1, 2, 4 or 8 bytes, bool or a pointer. Default construction leaves the value undefined, as it
-// costs nothing; Atomic(v) or init(v) sets it without ordering. Every operation names its Order. Forms that return less cost less:
+// Atomics: P::Atomic<T>, T an integer of 1, 2, 4 or 8 bytes, bool or a pointer. Default construction leaves the value
+// undefined, as it costs nothing; Atomic(v) or init(v) sets it without ordering. Every operation names its Order. Forms
+// that return less cost less:
 //   load(o)  store(v,o)  exchange(v,o) -> T  compare_exchange(expected&, desired, success, failure) -> bool
 //   fetch_add(v,o)  fetch_sub(v,o)  fetch_and(v,o) -> old T      add(v,o)  sub(v,o)  or_(v,o)  and_(v,o) -> nothing
 //   try_cas(expected, desired, o) -> bool (strong; relaxed when it fails)
-//   add_fetch_test(delta, pred, o) -> bool: pred of the NEW value (the flags of the instruction decide it, nothing is materialised)
+//   add_fetch_test(delta, pred, o) -> bool: pred of the NEW value (the flags of the instruction decide it, nothing is
+//   materialised)
 //   test_and_set_bit(bit, o) -> bool: the OLD bit
 //   field<Field<offset,width>, SubWord>(): load, exchange, try_cas, put(from, to, o) on part of the word
 //   peek() -> T: reads outside the modelled world, for verification when no thread runs; never in a lock.
@@ -20,21 +22,26 @@
 // Stops, a closed set, each with fired() (P::poll(stop) asks once):
 //   P::when(atomic, pred, o)  another location        must fire once its predicate holds
 //   P::Deadline               P::after(ns)            must fire in the end; P::never() never does
-//   P::not_running(tid)       that thread is off its CPU (inside sleep, park or yield): must fire then, and may at any time
-//   P::should_yield()         the scheduler wants this CPU (the kernel's need_resched): may fire; nothing may rely on it
+//   P::not_running(tid)       that thread is off its CPU (inside sleep, park or yield): must fire then, and may at any
+//   time
+//   P::should_yield()         the scheduler wants this CPU (the kernel's need_resched): may fire; nothing may rely on
+//   it
 //   P::cancelled()            this thread was cancelled (a fatal signal): must fire once it was
 //   P::Budget{n}              after n polls: may fire
-// Loops over several locations: `for (typename P::Retry loop;; loop.again())`, for iterations without a net effect; loops with effects
-// use P::EffectLoop<kBound>, where kBound only bounds exploration (natively it is not a limit). There are no other wait loops.
-// Sleeping, kernel style: sleep_prepare(); re-check; sleep(deadline). wake(tid) before sleep() makes it return at once; a wake may also
-// be spurious. sleep_killable() returns `cancelled` for a cancelled thread, sleep() does not look at that. User-space style: park(word,
-// expected, deadline) and unpark(word, n), the semantics of futex(2) with spurious returns.
-// Time in locks: Deadline, after, never, Stopwatch, choose(n). now() and Ctx::random are for harness and workload parameters.
-// preempt_off()/preempt_on(): a section that spins elsewhere may not sleep; sleeping inside is an error wherever it can be checked.
-// Memory: Plain<T> for data that a lock protects (get/set, leaf types). PerThread<T,Tag>::at(tid): one T a thread, reachable by number,
-// on that thread's node. Slab<T>: objects that die when destroyed. Pool<Stable,Fresh>: type-stable objects; `stable` is constructed once
-// and may be touched after free only inside a ReadSection, `fresh` is constructed anew at each alloc and dies at free.
-// mark(): tells the platform's judge about critical sections; nothing on Native.
+// Loops over several locations: `for (typename P::Retry loop;; loop.again())`, for iterations without a net effect;
+// loops with effects use P::EffectLoop<kBound>, where kBound only bounds exploration (natively it is not a limit).
+// There are no other wait loops.
+// Sleeping, kernel style: sleep_prepare(); re-check; sleep(deadline). wake(tid) before sleep() makes it return at once;
+// a wake may also be spurious. sleep_killable() returns `cancelled` for a cancelled thread, sleep() does not look at
+// that. User-space style: park(word, expected, deadline) and unpark(word, n), the semantics of futex(2) with spurious
+// returns.
+// Time in locks: Deadline, after, never, Stopwatch, choose(n). now() and Ctx::random are for harness and workload
+// parameters. preempt_off()/preempt_on(): a section that spins elsewhere may not sleep; sleeping inside is an error
+// wherever it can be checked.
+// Memory: Plain<T> for data that a lock protects (get/set, leaf types). PerThread<T,Tag>::at(tid): one T a thread,
+// reachable by number, on that thread's node. Slab<T>: objects that die when destroyed. Pool<Stable,Fresh>: type-stable
+// objects; `stable` is constructed once and may be touched after free only inside a ReadSection, `fresh` is constructed
+// anew at each alloc and dies at free. mark(): tells the platform's judge about critical sections; nothing on Native.
 #pragma once
 
 #include <concepts>
@@ -65,8 +72,9 @@ struct Field {
     static constexpr std::uint64_t kMask = ((std::uint64_t{1} << kWidthBits) - 1) << kOffsetBits;
 };
 
-// How a field is accessed. mixed: by an access of its own width, as the kernel does and outside the C++ model. portable: by whole-word
-// read-modify-writes, which costs one more locked instruction. The choice is part of a lock's name.
+// How a field is accessed. mixed: by an access of its own width, as the kernel does and outside the C++ model.
+// portable: by whole-word read-modify-writes, which costs one more locked instruction. The choice is part of a lock's
+// name.
 enum class SubWord : unsigned char { mixed, portable };
 
 enum class Mode : unsigned char { read, write };
@@ -77,8 +85,8 @@ enum class Mark : unsigned char { doorway, acquired, released };
 
 enum class Wake : unsigned char { woken, expired, cancelled };
 
-// How Slab and Pool lay out their objects. packed: back to back at their alignment, as a kernel slab does, so neighbours share cache
-// lines. padded: each object on lines of its own.
+// How Slab and Pool lay out their objects. packed: back to back at their alignment, as a kernel slab does, so
+// neighbours share cache lines. padded: each object on lines of its own.
 enum class Layout : unsigned char { packed, padded };
 
 template <class A, class T>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What one thread counts while it measures. Host memory outside the modelled world: written through Ctx by guards and workloads, merged
-// by the harness after the threads have stopped, never read by control flow.
+// What one thread counts while it measures. Host memory outside the modelled world: written through Ctx by guards and
+// workloads, merged by the harness after the threads have stopped, never read by control flow.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,8 @@
 
 namespace lockbench {
 
-// Log-bucket histogram of durations: values below 16 exactly, then 16 buckets an octave (relative width at most 1/16), up to 2^40.
+// Log-bucket histogram of durations: values below 16 exactly, then 16 buckets an octave (relative width at most 1/16),
+// up to 2^40.
 // Histograms merge by addition; a percentile is read off the merged one, never averaged.
 class Histogram {
   public:
@@ -84,8 +85,9 @@ inline constexpr std::size_t kMaxOps = 24;    // kinds of workload operation
 struct ModeStats {
     Histogram wait_ns;
     std::uint64_t wait_ns_max = 0;
-    // Longest stretch between two clock stamps of the thread in this mode. A stretch spans at most sample_every acquisitions, so this is
-    // an upper bound of the longest wait, including waits that were not sampled. In ticks of the platform's Stopwatch, as is last_stamp.
+    // Longest stretch between two clock stamps of the thread in this mode. A stretch spans at most sample_every
+    // acquisitions, so this is an upper bound of the longest wait, including waits that were not sampled. In ticks of
+    // the platform's Stopwatch, as is last_stamp.
     std::uint64_t gap_ticks_max = 0;
     std::uint64_t last_stamp = 0;
 };

@@ -7,7 +7,8 @@
 
 namespace lockbench {
 
-// Dense number of a thread within one trial: 0 .. threads-1. Queue encodings store it plus one, so that 0 means "nobody".
+// Dense number of a thread within one trial: 0 .. threads-1. Queue encodings store it plus one, so that 0 means
+// "nobody".
 using ThreadId = std::uint32_t;
 // The operating system's number of a hardware thread; kNoCpu where a thread is not bound.
 using CpuId = std::int32_t;

@@ -3,10 +3,14 @@
 //
 // A workload W is a class template over <Platform P, class L> (L the lock under test) with
 //   static const WorkloadInfo& info()                       the same for every P and L
-//   explicit W(const TrialSetup&)                           builds the shared state; throws nothing, checks only (parameters are valid)
-//   class W::Thread { Thread(W&, Ctx<P>&, RoleId); }        one thread's state and lock tokens, built by that thread on its own node
-//   void step(Thread&)                                      one operation of the thread's role, counted in ctx.stats.ops
-//   void finish(Thread&)                                    gives back what the thread still holds (after the window, by that thread)
+//   explicit W(const TrialSetup&)                           builds the shared state; throws nothing, checks only
+//   (parameters are valid)
+//   class W::Thread { Thread(W&, Ctx<P>&, RoleId); }        one thread's state and lock tokens, built by that thread on
+//   its own node
+//   void step(Thread&)                                      one operation of the thread's role, counted in
+//   ctx.stats.ops
+//   void finish(Thread&)                                    gives back what the thread still holds (after the window,
+//   by that thread)
 //   void verify(Verdict&)                                   after all threads finished: every invariant, nothing leaked
 // and for the verification of memory homes: template <class F> void for_each_home(F&& f): f(HomeKind, base, bytes).
 // Construct, use by many threads, verify, destroy: a trial owns its state and nothing outlives it.
@@ -98,8 +102,9 @@ struct Verdict {
     [[nodiscard]] bool passed() const { return failures.empty(); }
 };
 
-// Gives each thread a role by weighted shares, each role at least one thread. With fewer threads than roles a thread has no fixed role:
-// it gets kEveryRole and interleaves all roles by share, chosen at each step by its own random stream.
+// Gives each thread a role by weighted shares, each role at least one thread. With fewer threads than roles a thread
+// has no fixed role: it gets kEveryRole and interleaves all roles by share, chosen at each step by its own random
+// stream.
 inline constexpr RoleId kEveryRole = 0xffff'ffffU;
 inline std::vector<RoleId> assign_roles(std::uint32_t threads, std::span<const std::int64_t> shares) {
     if (threads < shares.size()) {

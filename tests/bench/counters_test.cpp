@@ -167,6 +167,9 @@ TEST(Totals, SumOverThreadsAndNullAsSoonAsOneThreadHasNone) {
 
     const CounterTotals bare = total_counters(plan, {{{std::nullopt, 2}, {}}});
     EXPECT_EQ(bare.reasons["hitm_loads_local"], "not counted") << "a null never lacks a reason";
+    const CounterTotals silent = total_counters(plan, {{{std::nullopt, 2}, {"", ""}}});
+    EXPECT_TRUE(silent.counters["hitm_loads_local"].is_null());
+    EXPECT_EQ(silent.reasons["hitm_loads_local"], "not counted");
 
     const CounterTotals nobody = total_counters(plan, {});
     EXPECT_TRUE(nobody.counters["involuntary_switches"].is_null()) << "no thread is not zero events";
@@ -201,7 +204,9 @@ TEST(Output, TextGroupsCountersByReason) {
     const std::string text = counters_text(sample_plan());
     EXPECT_NE(text.find("counters: level 1 of 7, line transfers"), std::string::npos) << text;
     EXPECT_NE(text.find("  not counted: too many events\n    hitm_rfo_local\n"), std::string::npos) << text;
-    EXPECT_NE(text.find("  not counted: no PMU\n    cycles, instructions\n"), std::string::npos) << text;
+    const std::size_t block = text.find("  not counted: no PMU\n    cycles, instructions\n");
+    ASSERT_NE(block, std::string::npos) << text;
+    EXPECT_EQ(text.find("no PMU", block + 20), std::string::npos) << "each reason once\n" << text;
 }
 
 TEST(Output, LongListsAreBrokenIntoLines) {
@@ -288,6 +293,13 @@ TEST_F(Refusals, EachCauseHasItsOwnSentence) {
     EXPECT_EQ(why(Refusal::no_event, no_pmu_),
               "no PMU: the kernel has no hardware counters here, as in most virtual machines");
     EXPECT_EQ(why(Refusal::no_event, pmu_), "the kernel does not have this event on this CPU (words)");
+    EXPECT_EQ(why(Refusal::no_event, CounterHost{true, 2, ENOENT, ENOENT}),
+              "the kernel does not have this event on this CPU (words)")
+        << "sysfs shows a PMU, so its absence is not the cause";
+    EXPECT_NE(why(Refusal::permission, CounterHost{true, 2, 0, EPERM}, false).find("seccomp"), std::string::npos);
+    EXPECT_NE(why(Refusal::permission, CounterHost{true, 3, EACCES, EPERM}).find("perf_event_paranoid is 3"),
+              std::string::npos)
+        << "hardware events go by the probe of user mode";
     EXPECT_EQ(why(Refusal::no_event, no_pmu_, false), "the kernel does not have this event (words)");
     EXPECT_EQ(why(Refusal::permission, paranoid_),
               "no permission to count hardware events: perf_event_paranoid is 3; as root: sysctl "

@@ -3,10 +3,14 @@
 // but does not start.
 #include <gtest/gtest.h>
 
+#include <barrier>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <thread>
 
 #include "bench/counters.hpp"
+#include "bench/counters_absence.hpp"
 #include "tests/bench/fake_kernel.hpp"
 #include "tests/bench/in_child.hpp"
 
@@ -25,17 +29,19 @@ nlohmann::json window_after(const CounterRequest& request, void (*change)()) {
         const auto provider = make_counter_provider(request);
         const CounterPlan& plan = provider->probe();
         change();
-        CounterTotals totals;
+        nlohmann::json made = {{"plan", to_json(plan)}};
         std::thread measured([&] {
             const auto set = provider->make_thread_set();
             set->open();
             set->start();
             const auto values = set->stop();
-            totals = total_counters(plan, {{values, set->reasons()}});
+            const CounterTotals totals = total_counters(plan, {{values, set->reasons()}});
+            made["counters"] = totals.counters;
+            made["reasons"] = totals.reasons;
             set->close();
         });
         measured.join();
-        return {{"plan", to_json(plan)}, {"counters", totals.counters}, {"reasons", totals.reasons}};
+        return made;
     });
 }
 
@@ -90,6 +96,76 @@ TEST_F(ChangedHost, TheProbeDropsTheLastEventsUntilTheRestStarts) {
         EXPECT_TRUE(result["counters"][name].is_null()) << name;
         EXPECT_NE(result["reasons"].value(name, "").find("could not be started"), std::string::npos) << result;
     }
+}
+
+TEST_F(ChangedHost, TwoThreadsCountAtTheSameTime) {
+    const nlohmann::json result = in_child([]() -> nlohmann::json {
+        setenv("LIBPFM_FORCE_PMU", "skx", 1);
+        kernel.active = true;
+        const auto provider = make_counter_provider({.select = {"hitm_loads_local"}});
+        const CounterPlan& plan = provider->probe();
+        std::barrier both(2);
+        const auto body = [&](bool& counted) {
+            const auto set = provider->make_thread_set();
+            set->open();
+            both.arrive_and_wait();
+            set->start();
+            both.arrive_and_wait();  // both run now
+            counted = set->stop().at(plan.find("hitm_loads_local").value()).has_value();
+            set->close();
+        };
+        bool first = false;
+        bool second = false;
+        std::thread other([&] { body(second); });
+        body(first);
+        other.join();
+        return {first, second};
+    });
+    EXPECT_EQ(result, (nlohmann::json{true, true})) << "one running set a thread, not one a process";
+}
+
+TEST_F(ChangedHost, WindowsStartFromZeroAndSetsGiveTheirFilesBack) {
+    const nlohmann::json result = in_child([]() -> nlohmann::json {
+        const auto open_files = [] {
+            return std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                                 std::filesystem::directory_iterator());
+        };
+        setenv("LIBPFM_FORCE_PMU", "skx", 1);
+        kernel.active = true;
+        const auto provider = make_counter_provider({.select = {"hitm_*_local"}});
+        const std::size_t voluntary = provider->probe().find("voluntary_switches").value();
+        const auto before = open_files();
+        nlohmann::json switches = nlohmann::json::array();
+        for (int i = 0; i < 3; ++i) {
+            const auto set = provider->make_thread_set();
+            set->open();
+            for (const int naps : {50, 0}) {
+                set->start();
+                for (int nap = 0; nap < naps; ++nap) {
+                    usleep(50);
+                }
+                switches.push_back(set->stop()[voluntary].value_or(-1));
+            }
+            set->close();
+        }
+        return {{"leaked", open_files() - before}, {"switches", switches}};
+    });
+    EXPECT_EQ(result["leaked"], 0);
+    for (const std::size_t window : {0U, 2U, 4U}) {
+        EXPECT_GE(result["switches"][window], 50);
+        EXPECT_LT(result["switches"][window], 100) << "nothing from before the window";
+        EXPECT_LT(result["switches"][window + 1], 50);
+    }
+}
+
+TEST_F(ChangedHost, TheRawProbeTellsUserFromKernelMode) {
+    const nlohmann::json result = in_child([]() -> nlohmann::json {
+        kernel.active = true;
+        kernel.refuse_kernel_mode = EACCES;
+        const CounterHost host = probe_counter_host("/");
+        return {host.user_errno, host.kernel_errno};
+    });
+    EXPECT_EQ(result, (nlohmann::json{0, EACCES}));
 }
 
 }  // namespace

@@ -36,6 +36,7 @@ HostPlacer four_cpus() {
             place.qnode_nodes.push_back(0);
         }
         place.oversubscribed = reads.size() > 4;
+        place.notes = {"one node: every home is local."};
         return place;
     };
     return host;
@@ -95,7 +96,9 @@ TEST(PlanTest, AutoThreadsComeFromTheHostAndEqualPlacementsAreToldOnce) {
         EXPECT_EQ(cell.place.cpus.size(), cell.threads);
     }
     EXPECT_EQ(threads, (std::set<std::uint32_t>{1, 2, 4}));
-    EXPECT_EQ(plan.notes.size(), 1U);
+    EXPECT_EQ(plan.notes,
+              (std::vector<std::string>{"spread is the same as compact here.", "one node: every home is local."}))
+        << "each once, however many cells it holds for";
 }
 
 TEST(PlanTest, FifoSpinLocksBeyondTheCpusAreRefusedByName) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What becomes of counts on their way into a window: overlap, percentiles, fairness, flags, missing counters; and statistics of windows.
+// What becomes of counts on their way into a window: overlap, percentiles, fairness, flags, missing counters; and
+// statistics of windows.
 #include "bench/record.hpp"
 
 #include <gtest/gtest.h>
