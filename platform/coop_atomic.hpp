@@ -49,8 +49,8 @@ inline Loc* open(const void* address, std::size_t bytes, Site site) {
     return &engine->enter(address, bytes, true, site);
 }
 
-// Part of a word. Both builds are one step on the masked part: the natural and the portable form differ natively only.
-template <class A, class F>
+// Part of a word. Both builds are one step on the masked part; they differ in what counts as a read-modify-write.
+template <class A, class F, SubWord kBuild>
 class FieldRef {
   public:
     using Word = typename A::Value;
@@ -67,7 +67,7 @@ class FieldRef {
             [desired](Word word) { return with(word, desired); });
     }
     void put(Part from, Part to, At at) {
-        const Word before = word_.modify(at, [to](Word word) { return with(word, to); });
+        const Word before = word_.put(at, kBuild == SubWord::portable, [to](Word word) { return with(word, to); });
         check(part_of(before) == from, "put: the field does not hold what its writer says it does", at.site.file,
               at.site.line);
     }
@@ -172,10 +172,10 @@ class Atomic {
         return (modify(at, [mask](T word) { return static_cast<T>(word | mask); }) & mask) != 0;
     }
 
-    template <class F, SubWord>
+    template <class F, SubWord kBuild>
     auto field() requires std::is_integral_v<T> {
         static_assert(F::kOffset + F::kWidth <= sizeof(T) * 8);
-        return FieldRef<Atomic, F>(*this);
+        return FieldRef<Atomic, F, kBuild>(*this);
     }
 
     template <class Pred>
@@ -211,7 +211,7 @@ class Atomic {
     }
 
   private:
-    template <class A, class F>
+    template <class A, class F, SubWord kBuild>
     friend class FieldRef;
 
     template <class Pred, class... Stops>
@@ -268,6 +268,19 @@ class Atomic {
         value_ = change(before);
         if (loc != nullptr) {
             engine->modified(*loc, at, bits(before), bits(value_));
+        }
+        return before;
+    }
+    template <class Change>
+    T put(At at, bool whole_word, Change change) {
+        if (whole_word) {
+            return modify(at, change);
+        }
+        Loc* loc = open(this, sizeof(T), at.site);
+        const T before = value_;
+        value_ = change(before);
+        if (loc != nullptr) {
+            engine->stored_part(*loc, at, bits(before), bits(value_));
         }
         return before;
     }

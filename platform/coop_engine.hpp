@@ -122,6 +122,7 @@ struct Thread {
     Polled polled;
 
     std::array<std::uint64_t, kEventCount> events{};
+    std::uint64_t read_modify_writes = 0;
     Site last_site;
 
     // As a new world finds it.
@@ -186,6 +187,7 @@ class Engine {
     void wait_on(Thread& me, Loc& loc);
     void recheck(std::uint32_t threads);
     void set_off_cpu(Thread& thread, bool off);
+    [[nodiscard]] bool quiet() const;
     void pass_time(Nanoseconds ns) { now_ += ns; }
     void advance_to(std::uint64_t ns);
     [[nodiscard]] std::uint64_t now() const { return now_; }
@@ -211,6 +213,9 @@ class Engine {
     void loaded(Loc& loc, Op op, At at, std::uint64_t value);
     void stored(Loc& loc, At at, std::uint64_t before, std::uint64_t after);
     void modified(Loc& loc, At at, std::uint64_t before, std::uint64_t after);
+    // A store to part of the word: for the clocks a read-modify-write, as the rest of the word keeps what was released
+    // there.
+    void stored_part(Loc& loc, At at, std::uint64_t before, std::uint64_t after);
     void plain_read(Loc& loc, Site site, std::uint64_t value);
     void plain_written(Loc& loc, Site site, std::uint64_t before, std::uint64_t after);
     void fence(Thread& me, At at);
@@ -268,7 +273,9 @@ class Engine {
     void touch_dead(Loc& loc, Site site);
     void touch_wrong_init(Loc& loc, Site site);
     void read_uninitialised(Loc& loc, Site site);
-    void race(Loc& loc, Site site, bool write, ThreadId other, bool other_write);
+    void check_write(Loc& loc, Site site, const char* verb);
+    void race(Loc& loc, Site site, const char* verb, ThreadId other, bool other_write);
+    void merge(Loc& loc, Op op, At at, std::uint64_t before, std::uint64_t after);
     void bump(Loc& loc);
     void note_seen(Thread& me, const Loc& loc);
     void compose(CoopFailure kind);
@@ -301,6 +308,7 @@ class Engine {
 
     AddressMap loc_map_;
     std::vector<Loc> locs_;
+    std::vector<std::array<Site, kMaxFibers>> read_sites_;  // by location and thread: its last read of data
     Arena arena_;
     std::vector<Object> objects_;
     std::vector<void*> per_thread_;

@@ -64,6 +64,12 @@ bool Engine::end_object(std::uint32_t number, const void* address) {
         if (locs_[i].address - object.base < object.stable_bytes) {
             continue;
         }
+        if (self_thread != nullptr && (locs_[i].flags & Loc::kAtomic) == 0 && object.kind != ObjectKind::pool) {
+            // Found whatever the schedule: an atomic has a scheduling point before each access, data has none. Pools
+            // are left out: who frees one of their objects may know by a relaxed is_locked() alone that the last walker
+            // has gone, as in the kernel, which relies on a load's order before the stores that depend on it.
+            check_write(locs_[i], self_thread->last_site, "destroys or frees");
+        }
         for (std::uint32_t waiters = locs_[i].waiters; waiters != 0; waiters &= waiters - 1) {
             const auto waiter = static_cast<std::size_t>(std::countr_zero(waiters));
             if (threads_[waiter].block.kind == BlockKind::await) {
@@ -258,6 +264,10 @@ std::uint64_t CoopWorld::acquisitions(const void* lock, Mode mode) const {
 }
 
 std::uint64_t CoopWorld::steps() const { return coop::engine->steps(); }
+
+std::uint64_t CoopWorld::read_modify_writes(ThreadId tid) const { return coop::engine->thread(tid).read_modify_writes; }
+
+bool CoopWorld::quiet() const { return coop::engine->quiet(); }
 
 CoopVerdict run_coop(const CoopOptions& options, const std::function<void(ThreadId)>& body) {
     CoopWorld world(options);

@@ -23,6 +23,9 @@ constexpr bool releases(Order order) {
 Loc& Engine::create_loc(std::uintptr_t address, std::size_t bytes, bool atomic) {
     const auto number = static_cast<std::uint32_t>(locs_.size());
     Loc& loc = locs_.emplace_back();
+    if (read_sites_.size() < locs_.size()) {
+        read_sites_.resize(locs_.capacity());
+    }
     loc.address = address;
     loc.bytes = static_cast<std::uint8_t>(bytes);
     loc.flags = atomic ? Loc::kAtomic : 0;
@@ -171,7 +174,7 @@ void Engine::stored(Loc& loc, At at, std::uint64_t before, std::uint64_t after) 
     bump(loc);
 }
 
-void Engine::modified(Loc& loc, At at, std::uint64_t before, std::uint64_t after) {
+void Engine::merge(Loc& loc, Op op, At at, std::uint64_t before, std::uint64_t after) {
     if ((loc.flags & Loc::kUninitialised) != 0) [[unlikely]] {
         read_uninitialised(loc, at.site);
     }
@@ -192,8 +195,21 @@ void Engine::modified(Loc& loc, At at, std::uint64_t before, std::uint64_t after
             loc.flags |= Loc::kHasSync;
         }
     }
-    note(Op::rmw, number_of(loc), at.site, before, after);
+    note(op, number_of(loc), at.site, before, after);
     bump(loc);
+}
+
+void Engine::modified(Loc& loc, At at, std::uint64_t before, std::uint64_t after) {
+    if (self_thread != nullptr) {
+        ++self_thread->read_modify_writes;
+    }
+    merge(loc, Op::rmw, at, before, after);
+}
+
+void Engine::stored_part(Loc& loc, At at, std::uint64_t before, std::uint64_t after) {
+    check(at.order != Order::acquire && at.order != Order::acq_rel, "a store cannot acquire", at.site.file,
+          at.site.line);
+    merge(loc, Op::store, at, before, after);
 }
 
 void Engine::plain_read(Loc& loc, Site site, std::uint64_t value) {
@@ -202,27 +218,33 @@ void Engine::plain_read(Loc& loc, Site site, std::uint64_t value) {
     }
     if (Thread* me = self_thread; me != nullptr) {
         if (!me->clock.covers(loc.writer, loc.write_time)) [[unlikely]] {
-            race(loc, site, false, loc.writer, true);
+            race(loc, site, "reads", loc.writer, true);
         }
         loc.clock.at[me->tid] = me->clock.at[me->tid];
         loc.read_mask |= static_cast<std::uint16_t>(1U << me->tid);
-        loc.read_site = site;
+        read_sites_[number_of(loc)][me->tid] = site;
     }
     note(Op::get, number_of(loc), site, value, value);
+}
+
+// A write, or the end of the object, comes after every access so far.
+void Engine::check_write(Loc& loc, Site site, const char* verb) {
+    const Clock& clock = self_thread->clock;
+    if (!clock.covers(loc.writer, loc.write_time)) [[unlikely]] {
+        race(loc, site, verb, loc.writer, true);
+    }
+    for (std::uint32_t readers = loc.read_mask; readers != 0; readers &= readers - 1) {
+        const auto reader = static_cast<ThreadId>(std::countr_zero(readers));
+        if (!clock.covers(reader, loc.clock.at[reader])) [[unlikely]] {
+            race(loc, site, verb, reader, false);
+        }
+    }
 }
 
 void Engine::plain_written(Loc& loc, Site site, std::uint64_t before, std::uint64_t after) {
     loc.flags &= static_cast<std::uint8_t>(~Loc::kUninitialised);
     if (Thread* me = self_thread; me != nullptr) {
-        if (!me->clock.covers(loc.writer, loc.write_time)) [[unlikely]] {
-            race(loc, site, true, loc.writer, true);
-        }
-        for (std::uint32_t readers = loc.read_mask; readers != 0; readers &= readers - 1) {
-            const auto reader = static_cast<ThreadId>(std::countr_zero(readers));
-            if (!me->clock.covers(reader, loc.clock.at[reader])) [[unlikely]] {
-                race(loc, site, true, reader, false);
-            }
-        }
+        check_write(loc, site, "writes");
         loc.writer = static_cast<std::uint8_t>(me->tid);
         loc.write_time = me->clock.at[me->tid];
     } else {
@@ -286,13 +308,14 @@ void Engine::read_uninitialised(Loc& loc, Site site) {
     fail(CoopFailure::uninitialised);
 }
 
-void Engine::race(Loc& loc, Site site, bool write, ThreadId other, bool other_write) {
-    message_ = "thread " + std::to_string(self_thread->tid) + (write ? " writes " : " reads ") +
-               name_of(number_of(loc)) + " at " + name_of(site) + ", not ordered after thread " +
-               std::to_string(other) + "'s " + (other_write ? "write" : "read");
-    const Site earlier = other_write ? loc.write_site : loc.read_site;
+void Engine::race(Loc& loc, Site site, const char* verb, ThreadId other, bool other_write) {
+    message_ = "thread " + std::to_string(self_thread->tid) + " " + verb + " " + name_of(number_of(loc)) + " at " +
+               name_of(site) + ", not ordered after thread " + std::to_string(other) + "'s " +
+               (other_write ? "write" : "read");
+    const Site earlier = other_write ? loc.write_site : read_sites_[number_of(loc)][other];
     message_ += earlier.file != nullptr ? " at " + name_of(earlier) : std::string(" (construction)");
-    fail(CoopFailure::race);
+    // An access that may come after the end of its object.
+    fail((loc.flags & Loc::kDead) != 0 ? CoopFailure::use_after_free : CoopFailure::race);
 }
 
 }  // namespace lockbench::coop

@@ -36,11 +36,9 @@ std::string hex(std::uint64_t value) {
 // The first template argument in a __PRETTY_FUNCTION__, without what all have in common.
 std::string short_type(const char* pretty) {
     std::string text(pretty);
-    const std::size_t begin = text.find("T = ");
-    if (begin == std::string::npos) {
-        return text;
-    }
-    std::size_t end = begin + 4;
+    std::size_t begin = text.find("Fresh = ");  // of a pool: Stable and Fresh
+    begin = begin != std::string::npos ? begin + 8 : text.find("T = ") + 4;
+    std::size_t end = begin;
     for (int depth = 0; end < text.size(); ++end) {
         const char c = text[end];
         depth += c == '<' || c == '(' ? 1 : c == '>' || c == ')' ? -1 : 0;
@@ -48,7 +46,7 @@ std::string short_type(const char* pretty) {
             break;
         }
     }
-    text = text.substr(begin + 4, end - begin - 4);
+    text = text.substr(begin, end - begin);
     for (const std::string_view common :
          {"lockbench::", "<Coop>", "coop::", "(anonymous namespace)::", "{anonymous}::"}) {
         for (std::size_t at = text.find(common); at != std::string::npos; at = text.find(common)) {

@@ -37,6 +37,7 @@ void Thread::reset() {
     seen_overflow = false;
     polled = Polled{};
     events = {};
+    read_modify_writes = 0;
     last_site = {};
 }
 
@@ -276,6 +277,8 @@ void Engine::recheck(std::uint32_t threads) {
         }
     }
 }
+
+bool Engine::quiet() const { return self_thread != nullptr && ready_ == 1U << self_thread->tid; }
 
 void Engine::set_off_cpu(Thread& thread, bool off) {
     thread.off_cpu = off;

@@ -124,7 +124,6 @@ struct Loc {
     std::uint8_t writer = 0;
     std::int32_t write_time = 0;  // 0: by the host, before all
     Site write_site;
-    Site read_site;
 };
 
 enum class ObjectKind : unsigned char { made, slab, pool, per_thread };

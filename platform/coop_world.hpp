@@ -125,6 +125,11 @@ class CoopWorld {
     // Acquisitions of a lock in a mode, as marked.
     [[nodiscard]] std::uint64_t acquisitions(const void* lock, Mode mode) const;
     [[nodiscard]] std::uint64_t steps() const;
+    // Read-modify-writes that a thread has done; a store to part of a word is none in the mixed build.
+    [[nodiscard]] std::uint64_t read_modify_writes(ThreadId tid) const;
+    // No thread but the caller can run: all others are blocked or done, and stay so until it acts (or something is
+    // injected). What the director of a scene waits for.
+    [[nodiscard]] bool quiet() const;
 
   private:
     void* allocate(std::size_t bytes, std::size_t align, const char* type, void (*destructor)(void*));

@@ -72,6 +72,21 @@ TEST(Slab, UseAfterDestroyIsFoundForEveryAccess) {
     }
 }
 
+// Data has no scheduling point before it; that its use is not ordered before the end is seen whichever comes first.
+TEST(Slab, DataMustBeDoneWithBeforeTheEnd) {
+    for (const bool write : {false, true}) {
+        const Survey result = end_against_use([](auto& slab, Node* node) { slab.destroy(node); },
+                                              [write](Node* node) {
+                                                  if (write) {
+                                                      node->number.set(1);
+                                                  } else {
+                                                      static_cast<void>(node->number.get());
+                                                  }
+                                              });
+        EXPECT_EQ(result.count(CoopFailure::use_after_free), result.runs) << result;
+    }
+}
+
 TEST(Slab, WakingAParkedThreadThroughADeadWordIsLegal) {
     const Survey result = end_against_use([](auto& slab, Node* node) { slab.destroy(node); },
                                           [](Node* node) { Coop::unpark(node->word, 1); });

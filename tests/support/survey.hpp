@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <ostream>
 #include <string>
 #include <string_view>
@@ -13,15 +12,9 @@
 #include "platform/coop.hpp"
 #include "platform/ctx.hpp"
 #include "platform/stats.hpp"
+#include "tests/support/effort.hpp"
 
 namespace lockbench::test {
-
-// LOCKBENCH_LONG=1 in the environment: thousands of seeds where hundreds are the rule.
-inline bool long_run() {
-    const char* value = std::getenv("LOCKBENCH_LONG");
-    return value != nullptr && std::string_view(value) != "0" && *value != '\0';
-}
-inline unsigned seeds(unsigned usual, unsigned factor_long = 10) { return long_run() ? usual * factor_long : usual; }
 
 struct Survey {
     static constexpr std::size_t kKinds = static_cast<std::size_t>(CoopFailure::limit) + 1;
