@@ -2,10 +2,10 @@
 #include "bench/own_cost.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <vector>
 
+#include "bench/trial.hpp"
 #include "locks/controls.hpp"
 #include "locks/guard.hpp"
 #include "platform/native.hpp"
@@ -22,7 +22,7 @@ struct PrivateState {
     NullLock<Native> lock;
     LastWriter<Native> last;
     Native::Plain<std::uint64_t> data{0};
-    std::atomic<int> stop{0};
+    TrialGate gate{1};
 };
 
 [[gnu::noinline]] double bare_loop_ns(PrivateState& state, NullLock<Native>::Token& token) {
@@ -38,7 +38,8 @@ struct PrivateState {
 
 [[gnu::noinline]] double counted_loop_ns(PrivateState& state, NullLock<Native>::Token& token, Ctx<Native>& ctx) {
     const std::uint64_t begin = native::monotonic_ns();
-    for (std::uint64_t i = 0; i < kIterations && state.stop.load(std::memory_order_relaxed) == 0; ++i) {
+    WindowClock clock(3'600'000'000'000);  // never over here
+    for (std::uint64_t i = 0; i < kIterations && !clock.over(state.gate); ++i) {
         acquire_lock<Site::section, Mode::write>(ctx, state.lock, token, state.last);
         state.data.set(state.data.get() + 1);
         release_lock<Mode::write, Native>(state.lock, token);
@@ -75,6 +76,7 @@ OwnCost measure_own_cost(unsigned sample_every) {
         const std::vector<std::uint8_t> distances(3, 0);
         Ctx<Native> ctx(0, 1, sample_every, *stats, distances.data());
         const auto state = std::make_unique<PrivateState>();
+        state->gate.set_phase(TrialGate::kMeasure);
         NullLock<Native>::Token token(ctx);
         std::vector<double> added;
         std::vector<double> bare;

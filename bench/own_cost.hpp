@@ -5,7 +5,7 @@
 namespace lockbench {
 
 struct OwnCost {
-    double cost_ns = 0;         // bookkeeping of one operation: marks, counts, sampling, hand-off, stop flag
+    double cost_ns = 0;         // bookkeeping of one operation: marks, counts, sampling, hand-off, clock of the window
     double spread_ns = 0;       // half the range of the middle half of the repetitions
     double bare_ns = 0;         // the same loop without it
     double clock_ns = 0;        // one reading of the clock that times waits

@@ -2,7 +2,9 @@
 #include "bench/trial.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <ctime>
 
 namespace lockbench {
 namespace {
@@ -20,18 +22,18 @@ void spin_until(Condition condition) {
     }
 }
 
-// Sleeps until `deadline` (CLOCK_MONOTONIC) in short naps, so that SIGINT ends a window early. False: interrupted.
-bool nap_until(std::uint64_t deadline, const std::atomic<bool>* interrupted) {
-    constexpr std::uint64_t kNap = 50'000'000;
+// Sleeps until `deadline` (CLOCK_MONOTONIC, ns) without waking up in between; a signal ends it early. False: interrupted.
+bool sleep_until(std::uint64_t deadline, const std::atomic<bool>* interrupted) {
+    timespec until{};
+    until.tv_sec = static_cast<time_t>(deadline / 1'000'000'000U);
+    until.tv_nsec = static_cast<long>(deadline % 1'000'000'000U);
     for (;;) {
         if (interrupted != nullptr && interrupted->load(std::memory_order_relaxed)) {
             return false;
         }
-        const std::uint64_t now = native::monotonic_ns();
-        if (now >= deadline) {
-            return true;
+        if (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) != EINTR) {
+            return interrupted == nullptr || !interrupted->load(std::memory_order_relaxed);
         }
-        std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(deadline - now, kNap)));
     }
 }
 
@@ -130,22 +132,38 @@ bool drive(TrialGate& gate, const WindowRequest& request, WindowResult& result) 
         return false;
     }
     gate.set_phase(TrialGate::kWarmUp);
-    if (!nap_until(native::monotonic_ns() + request.warmup_ns, request.interrupted)) {
+    if (!sleep_until(native::monotonic_ns() + request.warmup_ns, request.interrupted)) {
         return give_up();
     }
     result.started_at = wall_clock_seconds();
     gate.set_phase(TrialGate::kMeasure);
-    // A thread deep in a step comes late to the barrier: the others wait for it, unmeasured.
-    if (!gate.wait_all(gate.started, request.stop_limit_ns)) {
-        result.stuck = true;
-        return false;
-    }
-    if (!nap_until(native::monotonic_ns() + request.window_ns, request.interrupted)) {
+    // The team meets, measures and stops by itself; to look after it earlier would disturb it.
+    constexpr Nanoseconds kSlack = 2'000'000;
+    if (!sleep_until(native::monotonic_ns() + request.window_ns + kSlack, request.interrupted)) {
         return give_up();
     }
-    gate.set_phase(TrialGate::kStop);
     result.stuck = !gate.wait_all(gate.finished, request.stop_limit_ns);
     return !result.stuck;
+}
+
+bool WindowClock::look(TrialGate& gate) {
+    const std::uint64_t now = native::read_ticks();
+    if (now - begin_ >= window_ticks_) {
+        gate.set_phase(TrialGate::kStop);
+        return true;
+    }
+    if (gate.phase() != TrialGate::kMeasure) {
+        return true;
+    }
+    constexpr std::uint32_t kLongestStride = 1U << 16;
+    if (now - last_ < look_ticks_ / 2 && stride_ < kLongestStride) {
+        stride_ *= 2;
+    } else if (now - last_ > look_ticks_ * 2 && stride_ > 1) {
+        stride_ /= 2;
+    }
+    last_ = now;
+    countdown_ = stride_;
+    return false;
 }
 
 std::vector<std::vector<std::uint8_t>> distance_rows(const WindowRequest& request) {

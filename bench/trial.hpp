@@ -45,6 +45,33 @@ class TrialGate {
     std::uint32_t threads_;
 };
 
+// Ends the window from inside: the main thread's waking up would take a CPU from a measured thread in every window. A
+// thread looks at the clock and at the stop flag once in a stride of steps, adapted to about kLookTicks of time; between
+// two looks a step costs one decrement. The first thread whose window is over stops all.
+class WindowClock {
+  public:
+    explicit WindowClock(Nanoseconds window_ns)
+        : begin_(native::read_ticks()),
+          last_(begin_),
+          window_ticks_(ticks_of(window_ns)),
+          look_ticks_(ticks_of(10'000)) {}  // 10 us between two looks
+
+    bool over(TrialGate& gate) { return --countdown_ == 0 && look(gate); }
+
+  private:
+    static std::uint64_t ticks_of(Nanoseconds ns) {
+        return static_cast<std::uint64_t>(static_cast<double>(ns) * native::World::get().ticks_per_ns());
+    }
+    bool look(TrialGate& gate);
+
+    std::uint64_t begin_;
+    std::uint64_t last_;
+    std::uint64_t window_ticks_;
+    std::uint64_t look_ticks_;
+    std::uint32_t stride_ = 1;
+    std::uint32_t countdown_ = 1;
+};
+
 // Parts of a trial that do not depend on lock or workload.
 void begin_measuring(ThreadResult& result, ThreadStats& stats, ThreadStats& before, ThreadCounters* counters);
 void end_measuring(ThreadResult& result, const ThreadStats& stats, const ThreadStats& before, ThreadCounters* counters);
@@ -78,7 +105,8 @@ void run_thread(W& workload, const WindowRequest& request, TrialGate& gate, Thre
             gate.meet(gate.started);
             result.cpu_at_start = native::current_cpu();
             result.start_ns = native::monotonic_ns();
-            while (gate.phase() == TrialGate::kMeasure) {
+            WindowClock clock(request.window_ns);
+            while (!clock.over(gate)) {
                 workload.step(thread);
             }
             result.end_ns = native::monotonic_ns();

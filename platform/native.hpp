@@ -93,10 +93,9 @@ struct Native {
 
     static void relax() { native::cpu_relax(); }
     static void yield() { native::yield(); }
-    // Work of about `ns` nanoseconds that touches no memory: the loop was calibrated when the world was made.
-    static void compute(Nanoseconds ns) {
-        native::busy_loop(static_cast<std::uint64_t>(static_cast<double>(ns) * native::World::get().spins_per_ns()));
-    }
+    // Keeps the CPU busy for `ns` nanoseconds of real time, by the time-stamp counter less the cost of reading it: a
+    // counted loop would stretch with the clock frequency and with a busy SMT sibling, here or under the hypervisor.
+    static void compute(Nanoseconds ns) { native::busy_wait(ns); }
     static void sleep_until(Deadline deadline) {
         while (!deadline.fired() && !native::Cancelled{}.fired()) {
             sleep_prepare();

@@ -68,8 +68,10 @@ class World {
     // Ticks of the time-stamp counter a nanosecond, measured once against CLOCK_MONOTONIC; constant and invariant
     // clocks only.
     [[nodiscard]] double ticks_per_ns() const { return ticks_per_ns_; }
-    // Iterations of the busy loop of compute() a nanosecond, measured once (best of several).
+    // Iterations of busy_loop() a nanosecond, measured once (best of several): for gaps that need no exact length.
     [[nodiscard]] double spins_per_ns() const { return spins_per_ns_; }
+    // Cost of one reading of the counter, ns.
+    [[nodiscard]] double clock_ns() const { return clock_ns_; }
     void calibrate();
     void set_distances(std::vector<std::uint8_t> table, std::size_t cpus);
     [[nodiscard]] Distance distance(CpuId a, CpuId b) const;
@@ -83,6 +85,7 @@ class World {
     static inline std::array<void*, kMaxThreads> block_table_{};
     double ticks_per_ns_ = 1.0;
     double spins_per_ns_ = 1.0;
+    double clock_ns_ = 0;
     std::vector<std::uint8_t> distances_;
     std::size_t distance_cpus_ = 0;
 };
@@ -110,5 +113,6 @@ int futex_wake(const void* word, int count);
 void membarrier_heavy();
 void yield_cpu();
 void busy_loop(std::uint64_t spins);
+void busy_wait(std::uint64_t ns);
 
 }  // namespace lockbench::native
