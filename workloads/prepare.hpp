@@ -24,6 +24,7 @@ struct FaithfulRmap {
     static constexpr bool kReinsertOnExpand = true;     // bounds are keys of the trees
     static constexpr bool kUnlinkNewestFirst = true;    // children before their root
     static constexpr bool kChildHoldsRoot = true;       // each child has a reference on its root
+    static constexpr bool kReleaseInSection = true;     // a released lock may be looked at when its root is gone
 };
 
 template <class E, class L, class Q = FaithfulRmap>

@@ -10,6 +10,8 @@
 // try_to_unmap.
 #pragma once
 
+#include <type_traits>
+
 #include "workloads/fault.hpp"
 
 namespace lockbench {
@@ -27,16 +29,18 @@ bool page_mapped(const Page<E>* page) {
     return page->mapcount.load(relaxed) > 0;
 }
 
+struct NoSection {};
+
 // The read section spans the release: nobody pins the root once the lock is free, and a lock may look at its own words
 // after others could take it (a semaphore that wakes the next one). The kernel has no section there; its slab keeps the
 // memory's type for a grace period all the same, which a waker that is preempted may outlive.
-template <class E, class L>
+template <class Q, class E, class L>
 void unlock_anon_vma_read(RmapThread<E, L>& thread, const LockedAnonVma<E, L>& locked) {
     if (thread.task.config.read_hold_ns != 0) {
         E::P::compute(thread.task.config.read_hold_ns);
     }
     thread.task.waiting = Waiting::yield;
-    const typename E::P::ReadSection section;
+    [[maybe_unused]] const std::conditional_t<Q::kReleaseInSection, typename E::P::ReadSection, NoSection> section{};
     release_lock<Mode::read, typename E::P>(locked.root->stable.lock, thread.token);
     thread.task.ranks.drop(Rank::anon_vma);
 }
@@ -109,7 +113,7 @@ LockedAnonVma<E, L> lock_anon_vma_read(Rmap<E, L, Q>& rmap, RmapThread<E, L>& th
     if (drop_reference(locked.anon_vma->stable.refcount)) {
         // All others have left while this thread waited: nothing is mapped, and the end of the anon_vma may need the
         // lock for write.
-        unlock_anon_vma_read(thread, locked);
+        unlock_anon_vma_read<Q>(thread, locked);
         end_anon_vma(rmap, thread, locked.anon_vma);
         return {};
     }
@@ -165,7 +169,7 @@ std::uint32_t page_referenced(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, con
         }
         return unseen > 0;
     });
-    unlock_anon_vma_read(thread, locked);
+    unlock_anon_vma_read<Q>(thread, locked);
     return referenced;
 }
 
@@ -253,7 +257,7 @@ Unmap try_to_unmap(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Page<E>* page,
     if (!young) {
         check_complete(thread.task, locked, page);
     }
-    unlock_anon_vma_read(thread, locked);
+    unlock_anon_vma_read<Q>(thread, locked);
     return young ? Unmap::young : page_mapped(page) ? Unmap::some : Unmap::all;
 }
 
