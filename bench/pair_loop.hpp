@@ -12,8 +12,8 @@
 
 namespace lockbench {
 
-// Runs `pair` `iterations` times. In the spaced form a calibrated gap follows each pair and ends with a fence-like
-// dependency: the work cannot start before the pair's last store was issued, nor the next pair before the work is done.
+// Runs `pair` `iterations` times. In the spaced form a calibrated gap follows each pair: it begins when the pair's
+// instructions are done, and the next pair begins when it is.
 template <class Pair>
 void repeat_pair(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns, Pair&& pair) {
     if (spacing == Spacing::tight) {
@@ -23,11 +23,14 @@ void repeat_pair(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns, 
         }
         return;
     }
-    // A counted loop and no clock: a reading of the clock could overtake the pair's last store.
+    // A counted loop and no clock, as a reading of the clock could overtake the pair's last store; serialised on both
+    // sides, or the loop would run beside the pair and hide it.
     const auto spins = static_cast<std::uint64_t>(static_cast<double>(gap_ns) * native::World::get().spins_per_ns());
     for (std::uint64_t i = 0; i < iterations; ++i) {
         pair();
+        native::serialise();
         native::busy_loop(spins);
+        native::serialise();
     }
 }
 

@@ -22,7 +22,8 @@ void spin_until(Condition condition) {
     }
 }
 
-// Sleeps until `deadline` (CLOCK_MONOTONIC, ns) without waking up in between; a signal ends it early. False: interrupted.
+// Sleeps until `deadline` (CLOCK_MONOTONIC, ns) without waking up in between; a signal ends it early.
+// False: interrupted.
 bool sleep_until(std::uint64_t deadline, const std::atomic<bool>* interrupted) {
     timespec until{};
     until.tv_sec = static_cast<time_t>(deadline / 1'000'000'000U);

@@ -46,8 +46,8 @@ class TrialGate {
 };
 
 // Ends the window from inside: the main thread's waking up would take a CPU from a measured thread in every window. A
-// thread looks at the clock and at the stop flag once in a stride of steps, adapted to about kLookTicks of time; between
-// two looks a step costs one decrement. The first thread whose window is over stops all.
+// thread looks at the clock and at the stop flag once in a stride of steps, adapted to about kLookTicks of time;
+// between two looks a step costs one decrement. The first thread whose window is over stops all.
 class WindowClock {
   public:
     explicit WindowClock(Nanoseconds window_ns)

@@ -22,6 +22,15 @@ inline void cpu_relax() {
 #endif
 }
 
+// Nothing after it starts before everything before it is done, loads and arithmetic alike (lfence; isb).
+inline void serialise() {
+#if defined(__x86_64__)
+    __builtin_ia32_lfence();
+#else
+    asm volatile("isb" ::: "memory");
+#endif
+}
+
 // The time-stamp counter, unserialised: 12 to 25 ns on virtual machines, good to some ten ns.
 inline std::uint64_t read_ticks() {
 #if defined(__x86_64__)
