@@ -79,7 +79,7 @@ GroupPath group_path(const HostFiles& files, const std::string& controller) {
     }
     const std::filesystem::path top = std::filesystem::path(mount->point).relative_path();
     std::string below = *group;
-    if (mount->root != "/" && below.starts_with(mount->root)) {
+    if (mount->root != "/" && (below + "/").starts_with(mount->root + "/")) {
         below = below.substr(mount->root.size());
     }
     std::filesystem::path at = top / std::filesystem::path(below).relative_path();

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "bench/build_info.hpp"
 
+#include <elf.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
@@ -57,6 +59,35 @@ TEST(BinaryId, OfThisTestIsItsBuildIdAndSurvivesACopy) {
         const std::string hex = own->substr(9);
         EXPECT_EQ(hex.find_first_not_of("0123456789abcdef"), std::string::npos) << hex;
     }
+}
+
+template <class T>
+std::string bytes_of(const T& value) {
+    return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+// The smallest program a linker could have stamped: a header, one segment of notes, a foreign note before the build id.
+std::string stamped_program(std::uint32_t type) {
+    Elf64_Ehdr header{};
+    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+    header.e_ident[EI_CLASS] = ELFCLASS64;
+    header.e_phoff = sizeof header;
+    header.e_phentsize = sizeof(Elf64_Phdr);
+    header.e_phnum = 1;
+    const std::string foreign = bytes_of(Elf64_Nhdr{4, 4, type}) + std::string("XYZ\0abcd", 8);
+    const std::string notes = foreign + bytes_of(Elf64_Nhdr{4, 3, type}) + std::string("GNU\0\x01\x02\xff\0", 8);
+    Elf64_Phdr segment{};
+    segment.p_type = PT_NOTE;
+    segment.p_offset = sizeof header + sizeof segment;
+    segment.p_filesz = notes.size();
+    return bytes_of(header) + bytes_of(segment) + notes;
+}
+
+TEST(BinaryId, IsFoundAmongTheNotes) {
+    FakeTree tree;
+    tree.put("stamped", stamped_program(NT_GNU_BUILD_ID)).put("other", stamped_program(NT_GNU_ABI_TAG));
+    EXPECT_EQ(binary_id(tree.root() / "stamped"), "build-id:0102ff");
+    EXPECT_TRUE(binary_id(tree.root() / "other")->starts_with("fnv1a64:")) << "another kind of note";
 }
 
 TEST(BinaryId, WithoutABuildIdAHashOfTheFileStandsIn) {

@@ -136,12 +136,14 @@ TEST(Host, HypervisorsAreNamedByWhatTheyLeave) {
 
 TEST(Host, ArmHasNumbersInsteadOfNames) {
     FakeTree tree;
-    tree.put("proc/cpuinfo", "processor : 0\nCPU implementer : 0x41\nCPU part : 0xd0c\nCPU revision : 1\n");
+    tree.put(
+        "proc/cpuinfo",
+        "processor : 0\nCPU implementer : 0x41\nCPU part : 0xd0c\nCPU revision : 1\n\nprocessor : 1\ncpu family : 9\n");
     const nlohmann::json cpu = read_host(tree.root())["cpu"];
     EXPECT_EQ(cpu["vendor"], "0x41");
     EXPECT_EQ(cpu["model"], "ARM part 0xd0c");
     EXPECT_EQ(cpu["stepping"], 1);
-    EXPECT_TRUE(cpu["family"].is_null());
+    EXPECT_TRUE(cpu["family"].is_null()) << "another processor's field";
 }
 
 TEST(Cgroup, VersionTwoTakesTheTightestLimitUpToTheRoot) {
@@ -159,6 +161,9 @@ TEST(Cgroup, VersionTwoTakesTheTightestLimitUpToTheRoot) {
     tree.put("sys/fs/cgroup/a/b/cpu.max", "20000 50000\n");
     cgroup = read_host(tree.root())["cgroup"];
     EXPECT_EQ(cgroup["cpu_max"], (nlohmann::json{20000, 50000})) << "0.4 CPUs are tighter than 1.5";
+    tree.put("sys/fs/cgroup/a/b/cpu.max", "120000 50000\n");
+    EXPECT_EQ(read_host(tree.root())["cgroup"]["cpu_max"], (nlohmann::json{150000, 100000}))
+        << "the group above is the tighter one, though its quota is the larger number";
     tree.put("sys/fs/cgroup/a/cpu.max", "max 100000\n").put("sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
     EXPECT_TRUE(read_host(tree.root())["cgroup"]["cpu_max"].is_null()) << "max is no limit";
 }
@@ -191,6 +196,8 @@ TEST(Cgroup, APathThatIsNotMountedHereMeansTheMountPoint) {
     tree.put("proc/self/mountinfo", "31 23 0:28 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
     tree.put("proc/self/cgroup", "0::/docker/x\n").put("sys/fs/cgroup/cpu.max", "10000 100000\n");
     EXPECT_EQ(read_host(tree.root())["cgroup"]["cpu_max"], (nlohmann::json{10000, 100000}));
+    tree.put("proc/self/cgroup", "0::/docker/x/inner\n").put("sys/fs/cgroup/inner/cpu.max", "5000 100000\n");
+    EXPECT_EQ(read_host(tree.root())["cgroup"]["cpu_max"], (nlohmann::json{5000, 100000})) << "below what is mounted";
     tree.put("proc/self/cgroup", "0::/somewhere/else\n");
     EXPECT_EQ(read_host(tree.root())["cgroup"]["cpu_max"], (nlohmann::json{10000, 100000}));
     tree.put("proc/self/cgroup", "0::/../../outside\n");
@@ -242,6 +249,7 @@ TEST(Load, OthersAreAllThatIsBusyButUs) {
     EXPECT_DOUBLE_EQ(other_busy_cpus(before, after), 0.5);
     after.own_cpu_s = 10;
     EXPECT_EQ(other_busy_cpus(before, after), 0) << "ticks round; there is no negative load";
+    after.own_cpu_s = 8;
     after.at_s = before.at_s;
     EXPECT_EQ(other_busy_cpus(before, after), 0);
 }

@@ -27,10 +27,11 @@ struct VirtualTime {
         stall();
         return static_cast<std::int64_t>(ns);
     }
+    double stall_from_ns = 0;  // and only from then on
     void stall() {
         constexpr double kStallNs = 1e6;
         ++reads;
-        if (stall_every != 0 && reads % stall_every == 0) {
+        if (stall_every != 0 && ns >= stall_from_ns && reads % stall_every == 0) {
             ns += kStallNs;
         }
     }
@@ -72,6 +73,23 @@ TEST(OwnClock, PreemptionsMoveNeitherCostNorRate) {
     const ClockFacts facts = measure(time);
     EXPECT_NEAR(facts.ns_per_read, 12, 0.1) << "the cheapest round counts";
     EXPECT_NEAR(facts.ticks_per_ns, 2.5, 0.001) << "a widened bracket is not used";
+}
+
+TEST(OwnClock, OnATroubledHostTheUntroubledTriesCount) {
+    VirtualTime time;
+    time.stall_every = 7;  // three tries of seven are hit
+    const ClockFacts facts = measure(time, {.calibrate_ns = 20'000'000, .reads = 10});
+    EXPECT_NEAR(facts.ticks_per_ns, 2.5, 0.001);
+    EXPECT_LT(facts.ticks_spread, 1e-3);
+}
+
+TEST(OwnClock, ARoundWhoseEndCannotBePinnedDownIsNotTheOneTaken) {
+    VirtualTime time;
+    time.stall_every = 2;  // every try, from the middle of the last round on
+    time.stall_from_ns = 90e6;
+    const ClockFacts facts = measure(time, {.calibrate_ns = 20'000'000, .reads = 10});
+    EXPECT_NEAR(facts.ticks_per_ns, 2.5, 0.001);
+    EXPECT_GT(facts.ticks_spread, 0.01) << "but the spread tells of it";
 }
 
 TEST(OwnClock, AClockThatGoesBackIsNoClock) {
