@@ -154,6 +154,9 @@ const Canary kCanaries[] = {
     {"grant_before_count", contract<Sem<Bug::grant_before_count>>(), "mix", CoopFailure::check_failed},
     {"unlock_looks_back", contract<Sem<Bug::unlock_looks_back>>(), "freed", CoopFailure::use_after_free},
     {"sleeps_under_wait_lock", contract<Sem<Bug::sleeps_under_wait_lock>>(), "mix", CoopFailure::sleeping_in_atomic},
+    {"readers_exclude", contract<Rw<Bug::readers_exclude>>(), "meeting", CoopFailure::deadlock},
+    {"last_in_first_out", contract<Sem<Bug::last_in_first_out>>(), "order", CoopFailure::check_failed},
+    {"downgrade_leaves_flag", contract<Sem<Bug::downgrade_leaves_flag>>(), "cycles", CoopFailure::check_failed},
     {"no_lock_at_all", {{"mix", &mix<NullLock<Coop>>}}, "mix", CoopFailure::exclusion},
     {"test_then_set", {{"mix", &mix<BrokenLock<Coop>>}}, "mix", CoopFailure::exclusion},
 };

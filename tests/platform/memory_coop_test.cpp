@@ -2,6 +2,8 @@
 // Lifetimes on the cooperative platform, parking, deadlines and injections, counters of a world.
 #include <gtest/gtest.h>
 
+#include <memory>
+
 #include "platform/coop.hpp"
 #include "tests/support/survey.hpp"
 
@@ -124,6 +126,15 @@ TEST(Slab, LeaksAreFound) {
         });
     });
     EXPECT_EQ(pool.count(CoopFailure::leak), pool.runs) << pool;
+}
+
+TEST(Slab, WhatIsAliveWhenTheWorldEndsIsALeakToo) {
+    std::unique_ptr<Coop::Slab<Node>> outlives;
+    CoopWorld world(plain_options(1));
+    outlives = std::make_unique<Coop::Slab<Node>>();
+    outlives->make(1);
+    EXPECT_EQ(world.close().kind, CoopFailure::leak) << world.verdict().text;
+    EXPECT_NE(world.verdict().text.find("still alive at the end of the world"), std::string::npos);
 }
 
 TEST(Slab, MuchUsedMemoryComesBack) {

@@ -29,6 +29,7 @@ enum class Bug : unsigned char {
     reader_keeps_unit,      // a reader that queues still counts, and the writer before it waits for that count
     reader_unlock_relaxed,  // a reader's unlock publishes nothing: the next writer is not ordered after it
     is_locked_sees_writers_only,
+    readers_exclude,         // claims to be shared and is not
     writer_forgets_readers,  // the head writer takes the word when no writer is inside
     // Sleeping reader-writer lock with direct hand-over.
     sleep_without_recheck,  // looks first, then prepares to sleep: a wake in between is lost
@@ -38,7 +39,9 @@ enum class Bug : unsigned char {
     waker_reads_dead_waiter,  // looks at the waiter after letting it go (the kernel takes a reference for this)
     grant_before_count,       // readers are let in before they are counted (rwsem_is_locked before 2.6.33)
     unlock_looks_back,        // touches the lock after handing it on, but claims that it does not (pipe bug, 2013)
-    sleeps_under_wait_lock
+    sleeps_under_wait_lock,
+    last_in_first_out,     // newcomers stand in front
+    downgrade_leaves_flag  // "somebody waits" stays set when nobody does
 };
 
 constexpr LockInfo small_info(std::string_view name, WaitKind kind, bool shared, std::uint32_t bytes) {
@@ -279,6 +282,10 @@ class SmallRw {
         P::preempt_on();
     }
     void lock_shared(Token& token) {
+        if constexpr (kBug == Bug::readers_exclude) {
+            lock(token);
+            return;
+        }
         P::preempt_off();
         if ((word_.fetch_add(kReader, acquire) & kBusy) == 0) {
             return;
@@ -294,8 +301,12 @@ class SmallRw {
         word_.await([](std::uint32_t word) { return (word & kWriter) == 0; }, acquire);
         queue_.unlock(token);
     }
-    bool try_lock_shared(Token&) {
+    bool try_lock_shared([[maybe_unused]] Token& token) {
         P::preempt_off();
+        if constexpr (kBug == Bug::readers_exclude) {
+            P::preempt_on();
+            return try_lock(token);
+        }
         if ((word_.fetch_add(kReader, acquire) & kBusy) == 0) {
             return true;
         }
@@ -304,7 +315,8 @@ class SmallRw {
         return false;
     }
     void unlock_shared(Token&) {
-        word_.sub(kReader, kBug == Bug::reader_unlock_relaxed ? relaxed : release);
+        word_.sub(kBug == Bug::readers_exclude ? kWriter : kReader,
+                  kBug == Bug::reader_unlock_relaxed ? relaxed : release);
         P::preempt_on();
     }
     [[nodiscard]] bool is_locked() const {

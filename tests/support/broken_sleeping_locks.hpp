@@ -37,6 +37,9 @@ class SmallSem {
     void downgrade(Token&) {
         guard_.lock();
         active_.store(1, relaxed);
+        if constexpr (kBug == Bug::downgrade_leaves_flag) {
+            waiting_.store(1, relaxed);
+        }
         if constexpr (kBug != Bug::downgrade_wakes_nobody) {
             hand_over();
         } else {
@@ -94,6 +97,10 @@ class SmallSem {
         token.granted.init(0);
         waiting_.store(1, relaxed);
         Token* last = first_.get();
+        if constexpr (kBug == Bug::last_in_first_out) {
+            token.next.set(last);
+            last = nullptr;
+        }
         if (last == nullptr) {
             first_.set(&token);
             return;
