@@ -158,15 +158,15 @@ bool refused_in_child(std::uint64_t rounds) {
     return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
-// The first bad round ends it; on few or busy CPUs the two threads seldom meet, so there may have to be many.
+// The first bad round ends it; on busy CPUs the two threads seldom meet, so there may have to be many. The broken lock's
+// window is a few instructions: rmap_coop_test finds that one.
 constexpr std::uint64_t kRounds = 5000;
 
-TEST(RmapNativePaths, LocksThatDoNotExcludeAreRefused) {
+TEST(RmapNativePaths, NullLockIsRefused) {
     if (native::kTsan) {
         return;  // it reports the race itself
     }
     EXPECT_TRUE(refused_in_child<NullLock<Native>>(kRounds));
-    EXPECT_TRUE(refused_in_child<BrokenLock<Native>>(kRounds));
     EXPECT_FALSE(refused_in_child<Rwsem310<Native>>(2));  // the same way, with a lock
 }
 

@@ -63,34 +63,21 @@ TEST(RwMixParams, HoldAndThinkTakeTheirTime) {
     EXPECT_GT(run(0, 50'000), 5'000'000U);
 }
 
-struct Signs {
-    bool lost = false;  // sums that do not add up
-    bool torn = false;  // reads in the middle of a write
-};
-
-// Runs until the signs that are waited for have shown. Under TSan the race itself is reported before.
-template <class L>
-Signs signs_of(bool want_torn) {
-    using W = RwMix<Native, L>;
-    Signs signs;
-    for (std::uint64_t seed = 1; seed <= 300 && !(signs.lost && (signs.torn || !want_torn)); ++seed) {
-        const ParamValues params = params_of<W>(
-            {{"read_permille", 300}, {"think_ns", 0}, {"read_hold_ns", 3000}, {"write_hold_ns", 3000}, {"lines", 2}});
-        const std::string found = run_native<W>(params, 2, 3000, seed).failures();
-        signs.lost = signs.lost || found.find("against all writes") != std::string::npos;
-        signs.torn = signs.torn || found.find("half done") != std::string::npos;
-    }
-    return signs;
-}
-
-TEST(RwMixControls, LocksThatDoNotExcludeAreRefused) {
+// A thread that loses its CPU in the middle of a write is enough for a torn read, whatever the load of the host. Lost
+// writes and the broken lock need two threads within a few instructions of each other: rw_mix_coop_test makes them meet.
+// Under TSan the race itself is reported before.
+TEST(RwMixControls, NullLockTearsReads) {
     if (native::kTsan) {
         return;
     }
-    const Signs null_lock = signs_of<NullLock<Native>>(true);
-    EXPECT_TRUE(null_lock.lost);
-    EXPECT_TRUE(null_lock.torn);
-    EXPECT_TRUE(signs_of<BrokenLock<Native>>(false).lost);
+    using W = RwMix<Native, NullLock<Native>>;
+    bool torn = false;
+    for (std::uint64_t seed = 1; seed <= 2000 && !torn; ++seed) {
+        const ParamValues params = params_of<W>(
+            {{"read_permille", 300}, {"think_ns", 0}, {"read_hold_ns", 3000}, {"write_hold_ns", 3000}, {"lines", 2}});
+        torn = run_native<W>(params, 2, 3000, seed).failures().find("half done") != std::string::npos;
+    }
+    EXPECT_TRUE(torn);
 }
 
 TEST(RwMixLayout, LockAndDataLieApart) {
