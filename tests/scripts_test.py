@@ -9,6 +9,9 @@ import tempfile
 import time
 import unittest
 
+# A runner in the background starts with SIGINT ignored, and a shell cannot trap what it was told to ignore: children
+# get the default back.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOL = """#!/bin/sh
 printf '%s %s\\n' "$(basename "$0")" "$*" >>"$CALLS"
