@@ -158,8 +158,8 @@ bool refused_in_child(std::uint64_t rounds) {
     return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
-// The first bad round ends it; on busy CPUs the two threads seldom meet, so there may have to be many. The broken lock's
-// window is a few instructions: rmap_coop_test finds that one.
+// The first bad round ends it; on busy CPUs the two threads seldom meet, so there may have to be many. The broken
+// lock's window is a few instructions: rmap_coop_test finds that one.
 constexpr std::uint64_t kRounds = 5000;
 
 TEST(RmapNativePaths, NullLockIsRefused) {
