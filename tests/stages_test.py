@@ -13,6 +13,8 @@ import textwrap
 import time
 import unittest
 
+# As in scripts_test.py: a runner in the background starts with SIGINT ignored, and children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import counts  # noqa: E402
