@@ -65,8 +65,7 @@ TEST(RwMixParams, HoldAndThinkTakeTheirTime) {
 
 // A thread that loses its CPU in the middle of a write is enough for a torn read, whatever the load of the host. Lost
 // writes and the broken lock need two threads within a few instructions of each other: rw_mix_coop_test makes them
-// meet.
-// Under TSan the race itself is reported before.
+// meet. Under TSan the race itself is reported before.
 TEST(RwMixControls, NullLockTearsReads) {
     if (native::kTsan) {
         return;
