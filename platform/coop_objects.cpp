@@ -64,10 +64,8 @@ bool Engine::end_object(std::uint32_t number, const void* address) {
         if (locs_[i].address - object.base < object.stable_bytes) {
             continue;
         }
-        if (self_thread != nullptr && (locs_[i].flags & Loc::kAtomic) == 0 && object.kind != ObjectKind::pool) {
-            // Found whatever the schedule: an atomic has a scheduling point before each access, data has none. Pools
-            // are left out: who frees one of their objects may know by a relaxed is_locked() alone that the last walker
-            // has gone, as in the kernel, which relies on a load's order before the stores that depend on it.
+        if (self_thread != nullptr && (locs_[i].flags & Loc::kAtomic) == 0) {
+            // Found whatever the schedule: an atomic has a scheduling point before each access, data has none.
             check_write(locs_[i], self_thread->last_site, "destroys or frees");
         }
         for (std::uint32_t waiters = locs_[i].waiters; waiters != 0; waiters &= waiters - 1) {

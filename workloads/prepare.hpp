@@ -105,6 +105,11 @@ void free_anon_vma(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, AnonVma<E, L>*
         if (!L::kInfo.is_locked || root->stable.lock.is_locked()) {
             lock_root_write<RmapSite::drain>(thread, root);
             unlock_root_write(thread, root);
+        } else {
+            // acquire (pairs with the release of the last unlock, whose word is_locked() has read): what the last
+            // walker read in its section comes before the memory's next use. The kernel leans on the order of a load
+            // before the stores that depend on it, which C++ does not know.
+            E::P::fence(acquire);
         }
     }
     rmap.anon_vmas.free(anon_vma);
