@@ -16,6 +16,7 @@ import threading
 import time
 
 import lint
+import lint_cpp
 from counts import Counts, from_ctest, from_unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -175,7 +176,7 @@ class Runner:
         return counts
 
     def clang_tidy(self):
-        return lint.clang_tidy(self.root, self.root / "build" / "release", self.jobs, self.say)
+        return lint_cpp.clang_tidy(self.root, self.root / "build" / "release", self.jobs, self.say)
 
     def asan_ubsan(self):
         return self.preset("asan-ubsan")

@@ -19,6 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import counts  # noqa: E402
 import lint  # noqa: E402
+import lint_cpp  # noqa: E402
 import stages  # noqa: E402
 import tidy  # noqa: E402
 import tidy_cpp  # noqa: E402
@@ -115,29 +116,42 @@ class CountsTest(unittest.TestCase):
 
 
 class LintTest(unittest.TestCase):
-    def test_each_source_is_tidied_once_and_clean_ones_are_remembered(self):
+    def test_sources_are_tidied_together_then_alone_and_clean_ones_are_remembered(self):
         with tempfile.TemporaryDirectory() as folder, Stubs(pathlib.Path(folder)) as stubs:
             root = pathlib.Path(os.path.realpath(folder))
             (root / ".clang-tidy").write_text("Checks: '*'\n")
-            for name, text in (("a.cpp", '#include "a.hpp"\n'), ("a.hpp", "int a;\n"), ("b.cpp", "int b;\n")):
+            for name, text in (("a.cpp", '#include "a.hpp"\n'), ("a.hpp", "int a;\n"), ("b.cpp", "int b;\n"),
+                               ("c.cpp", "int c;\n")):
                 (root / name).write_text(text)
-            entries = [{"directory": folder, "file": str(root / name), "command": f"g++ -DSLICE={slice_} {name}"}
-                       for name in ("a.cpp", "b.cpp") for slice_ in (0, 1)]
+            entries = [{"directory": folder, "file": str(root / name), "command": f"g++ -DSLICE={slice_} -o {name}.o -c {name}"}
+                       for name in ("a.cpp", "b.cpp", "c.cpp") for slice_ in (0, 1)]
             (root / "compile_commands.json").write_text(json.dumps(entries))
-            stubs.tool("clang-tidy", 'case "$*" in *b.cpp) exit 1;; esac')
+            together = "a.cpp+b.cpp+c.cpp"
+            stubs.tool("clang-tidy", 'case "$*" in *b.cpp) exit 1;; *together.cpp) ! grep -q b.cpp "${@: -1}";; esac')
 
-            def tidied():
+            def tidied(failed=("clang-tidy b.cpp",)):
                 stubs.forget()
-                found = lint.clang_tidy(root, root, 1, lambda *_, **__: None)
-                self.assertEqual(found.failed, ["clang-tidy b.cpp"])
-                return [call.split()[-2] for call in stubs.calls() if "--version" not in call]
+                found = lint_cpp.clang_tidy(root, root, 1, lambda *_, **__: None)
+                self.assertEqual(found.failed, list(failed))
+                self.assertEqual(found.passed, 3 - len(failed))
+                names = [call.split()[-2] for call in stubs.calls() if "--version" not in call]
+                return [self.included(name) if name.endswith("together.cpp") else name for name in names]
 
-            self.assertEqual(tidied(), ["a.cpp", "b.cpp"])
+            self.assertEqual(tidied(), [together, "a.cpp", "b.cpp", "c.cpp"])
             self.assertEqual(tidied(), ["b.cpp"])
             (root / "a.hpp").write_text("int changed;\n")
-            self.assertEqual(tidied(), ["a.cpp", "b.cpp"])
+            self.assertEqual(tidied(), ["a.cpp+b.cpp", "a.cpp", "b.cpp"])
             (root / ".clang-tidy").write_text("Checks: '-*'\n")
-            self.assertEqual(tidied(), ["a.cpp", "b.cpp"])
+            self.assertEqual(tidied(), [together, "a.cpp", "b.cpp", "c.cpp"])
+            stubs.tool("clang-tidy", "true")
+            (root / ".clang-tidy").write_text("Checks: '*'\n# again\n")
+            self.assertEqual(tidied(()), [together])
+            self.assertEqual(tidied(()), [])
+
+    @staticmethod
+    def included(unit):
+        lines = pathlib.Path(unit).read_text(encoding="utf-8").splitlines()
+        return "+".join(os.path.basename(line.split('"')[1]) for line in lines)
 
     def test_a_tool_that_is_absent_is_a_failure(self):
         found = lint.one_tool("x", ["no-such-tool-anywhere"], HERE, print)
@@ -197,7 +211,7 @@ class StagesTest(unittest.TestCase):
         (self.root / path).write_text(text)
 
     def cmake(self, extra=""):
-        database = json.dumps([{"directory": str(self.root), "file": "main.cpp", "command": "g++ main.cpp"}])
+        database = json.dumps([{"directory": str(self.root), "file": "main.cpp", "command": "g++ -o main.o -c main.cpp"}])
         return f"""{extra}
 mkdir -p build/release; echo '{database}' >build/release/compile_commands.json; : >main.cpp
 printf '// SPDX-License-Identifier: MIT\\n' >main.cpp"""
