@@ -13,6 +13,7 @@ std::vector<LockRunner> collect(std::index_sequence<kSlices...>) {
     (add_slice<kSlices>(found), ...);
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     std::vector<LockRunner> runners;
+    runners.reserve(found.size());
     for (auto& [place, runner] : found) {
         runners.push_back(std::move(runner));
     }

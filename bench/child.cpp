@@ -42,10 +42,7 @@ void tell(const char* word, std::uint64_t order) {
 class Block {
   public:
     Block(const RunFiles& files, std::uint32_t block)
-        : files_(files),
-          plan_(plan_from_json(files.read_run().at("plan"))),
-          block_(block),
-          writer_(files.windows_jsonl()) {
+        : plan_(plan_from_json(files.read_run().at("plan"))), block_(block), writer_(files.windows_jsonl()) {
         counters_ = make_counter_provider({.select = plan_.counters});
         for (const nlohmann::json& window : files.read_windows()) {
             if (window.at("workload") == "uncontended") {
@@ -164,7 +161,6 @@ class Block {
         return record.at("window_s");
     }
 
-    const RunFiles& files_;
     RunPlan plan_;
     std::uint32_t block_;
     WindowWriter writer_;
@@ -178,6 +174,7 @@ void initialize_runner(const std::vector<std::string>& flags) {
     std::vector<std::string> words = {"lockbench"};
     words.insert(words.end(), flags.begin(), flags.end());
     std::vector<char*> argv;
+    argv.reserve(words.size());
     for (std::string& word : words) {
         argv.push_back(word.data());
     }

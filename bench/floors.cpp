@@ -116,6 +116,7 @@ PairLoop find_floor(std::string_view name) {
 
 std::vector<std::string_view> floor_names() {
     std::vector<std::string_view> names;
+    names.reserve(std::size(kFloors));
     for (const Floor& floor : kFloors) {
         names.push_back(floor.name);
     }

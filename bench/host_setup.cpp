@@ -50,6 +50,7 @@ HostPlacer make_placer(const Topology& topology) {
     placer.place = [&topology](const std::string& placement, const std::string& lock_home,
                                const std::vector<bool>& reads) {
         std::vector<Side> sides;
+        sides.reserve(reads.size());
         for (const bool reader : reads) {
             sides.push_back(reader ? Side::reader : Side::writer);
         }

@@ -157,17 +157,17 @@ ParamSweep parse_param(const std::string& text) {
     }
     ParamSweep sweep{info, static_cast<std::size_t>(found - keys.begin()), {}};
     const ParamInfo& param = info->params[sweep.param];
-    for (const std::string& value : split_list("--param " + workload + "." + key, {text.substr(equals + 1)})) {
+    const std::string flag = fmt::format("--param {}.{}", workload, key);
+    for (const std::string& value : split_list(flag, {text.substr(equals + 1)})) {
         const auto name = std::find(param.names.begin(), param.names.end(), value);
         if (name != param.names.end()) {
             sweep.values.push_back(name - param.names.begin());
         } else if (!param.names.empty()) {
             const std::vector<std::string> names(param.names.begin(), param.names.end());
-            throw UsageError(fmt::format("--param {}.{}: '{}' is none of {}; the nearest is '{}'.", workload, key,
-                                         value, fmt::join(names, ", "), nearest(value, names)));
+            throw UsageError(fmt::format("{}: '{}' is none of {}; the nearest is '{}'.", flag, value,
+                                         fmt::join(names, ", "), nearest(value, names)));
         } else {
-            sweep.values.push_back(
-                parse_number("--param " + workload + "." + key, value, param.min, param.max, std::string(param.unit)));
+            sweep.values.push_back(parse_number(flag, value, param.min, param.max, std::string(param.unit)));
         }
     }
     return sweep;

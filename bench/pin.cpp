@@ -87,7 +87,7 @@ Failure verify_mask(std::span<const CpuId> wanted) {
 }
 
 // Read while the program starts, when nothing can have bound this thread yet. Empty where the kernel does not tell.
-const std::vector<CpuId> mask_at_start = [] {
+const std::vector<CpuId> kMaskAtStart = [] {
     std::vector<CpuId> cpus;
     read_affinity(cpus);
     return cpus;
@@ -95,7 +95,7 @@ const std::vector<CpuId> mask_at_start = [] {
 
 }  // namespace
 
-const std::vector<CpuId>& process_mask() { return mask_at_start; }
+const std::vector<CpuId>& process_mask() { return kMaskAtStart; }
 
 std::vector<CpuId> affinity_of_self() {
     std::vector<CpuId> cpus;

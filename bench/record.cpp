@@ -138,6 +138,7 @@ json jain_of_nodes(const WindowRequest& request, const std::vector<ThreadResult>
         return nullptr;
     }
     std::vector<double> shares;
+    shares.reserve(nodes.size());
     for (const auto& [node, entry] : nodes) {
         shares.push_back(entry.first / entry.second);
     }

@@ -159,8 +159,8 @@ TYPED_TEST(LockContract, UncontendedCostIsWhatTheInfoSays) {
 // occur.
 TYPED_TEST(LockContract, WaitersEnterInOrderWhereTheLockSaysSo) {
     constexpr Fairness kFairness = TypeParam::kInfo.fairness;
-    constexpr Mode r = Mode::read;
-    constexpr Mode w = Mode::write;
+    const Mode r = Mode::read;
+    const Mode w = Mode::write;
     if constexpr (kFairness == Fairness::fifo || kFairness == Fairness::fifo_after_claim) {
         for (const std::vector<Mode>& modes :
              {std::vector<Mode>{w, w, w, w}, {r, w, r, w}, {r, r, w, r, r}, {w, r, r, w, w}}) {

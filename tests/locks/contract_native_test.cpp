@@ -99,7 +99,7 @@ template <class L>
 class NativeLockContract : public ::testing::Test {};
 TYPED_TEST_SUITE(NativeLockContract, typename ToTestTypes<RealLocks>::type, test::LockNames);
 
-const int kRounds = test::long_run() ? 60'000 : 3000;
+const unsigned kRounds = test::long_run() ? 60'000 : 3000;
 
 void work() { Native::compute(50); }
 
@@ -111,7 +111,7 @@ TYPED_TEST(NativeLockContract, TypeAndInfoAgree) {
 TYPED_TEST(NativeLockContract, MixedSectionsExclude) {
     Trial<TypeParam> trial(team_size());
     trial.run([](auto part, RandomStream& random, ThreadId) {
-        for (int round = 0; round < kRounds; ++round) {
+        for (unsigned round = 0; round < kRounds; ++round) {
             part.any_section(random, work);
         }
     });
@@ -123,7 +123,7 @@ TYPED_TEST(NativeLockContract, ContendedSectionsAllEnd) {
     const unsigned threads = TypeParam::kInfo.kind == WaitKind::sleep ? 4 : team_size();
     Trial<TypeParam> trial(threads);
     trial.run([](auto part, RandomStream&, ThreadId tid) {
-        for (int round = 0; round < kRounds / 3; ++round) {
+        for (unsigned round = 0; round < kRounds / 3; ++round) {
             if (tid % 2 == 1) {
                 part.read(work);
             } else {
@@ -243,7 +243,7 @@ TYPED_TEST(NativeLockContract, SignalsRaceWithGrants) {
                 }
                 return;
             }
-            for (int round = 0; round < kRounds; ++round) {
+            for (unsigned round = 0; round < kRounds; ++round) {
                 if (!part.write_killable(work)) {
                     Native::clear_cancel();
                 }
@@ -267,6 +267,7 @@ TYPED_TEST(NativeLockContract, MemoryMayGoWithTheLastUnlockWhereTheLockSaysSo) {
         };
         Trial<TypeParam> trial(threads);
         std::vector<Shared*> objects;
+        objects.reserve(kObjects);
         for (int i = 0; i < kObjects; ++i) {
             objects.push_back(new Shared(threads));
         }

@@ -50,7 +50,7 @@ TEST(SamplerTest, TakesOneInKOnAverageAtNoFixedPeriod) {
     Sampler sampler(kEvery);
     int due = 0;
     int last = 0;
-    std::array<int, 2 * kEvery> gaps{};
+    std::array<int, std::size_t{2} * kEvery> gaps{};
     for (int i = 0; i < kCalls; ++i) {
         if (sampler.due()) {
             ++due;

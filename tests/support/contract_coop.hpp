@@ -216,9 +216,10 @@ Survey observed_locked(unsigned runs, bool readers_only) {
         unsigned inside = 0;      // host memory: exact, as threads run one at a time
         std::uint64_t empty = 0;  // times that the lock was left empty
         bool done = false;
+        const auto going_on = [&done] { return !done; };
         world.run([&](ThreadId tid) {
             if (tid == 3) {
-                for (Coop::EffectLoop<64> loop; !done; loop.again()) {
+                for (Coop::EffectLoop<64> loop; going_on(); loop.again()) {
                     const bool held = inside != 0;
                     const std::uint64_t before = empty;
                     const bool said = cast.lock().is_locked();

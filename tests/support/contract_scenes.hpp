@@ -96,20 +96,21 @@ Survey downgrade_admits_readers(unsigned runs, bool writer_behind) {
 // behind it. The holder is off its CPU, as spinners beside a running owner do not look at signals in every era.
 template <class L>
 Survey cancelled_waiters(unsigned runs, Mode mode, bool holder_reads, bool first) {
-    return survey(scene(4), runs, [mode, holder_reads, first](CoopWorld& world) {
+    return survey(scene(4), runs, [=](CoopWorld& world) {
         Cast<L> cast(world, 4);
         Director director(world);
         const ThreadId victim = first ? 1 : 2;
         bool refused = false;
+        const auto waits = [&refused] { return !refused; };
         world.run([&](ThreadId tid) {
             auto part = cast.part(tid);
             const auto hold = [&] {
                 director.call(1);
                 director.call(2);
                 director.cue(3);
-                for (Coop::EffectLoop<8> loop; !refused; loop.again()) {
+                for (Coop::EffectLoop<8> loop; waits(); loop.again()) {
                     Coop::sleep_prepare();
-                    if (!refused) {
+                    if (waits()) {
                         Coop::sleep(Coop::never());
                     }
                 }
@@ -190,7 +191,7 @@ Survey arrival_order(unsigned runs, const std::vector<Mode>& modes) {
 // that may not queue.
 template <class L>
 Survey reader_passes_waiting_writer(unsigned runs, bool irq) {
-    return survey(scene(3), runs, [irq](CoopWorld& world) {
+    return survey(scene(3), runs, [=](CoopWorld& world) {
         Cast<L> cast(world, 3);
         Director director(world);
         Meeting meeting(world);

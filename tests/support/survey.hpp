@@ -84,7 +84,7 @@ inline CoopOptions plain_options(unsigned threads, CoopStrategy strategy = CoopS
 
 // What a thread carries, on a fiber's small stack: its statistics lie in the test.
 struct CoopThread {
-    CoopThread(ThreadId tid, std::uint64_t seed = 1) : ctx(tid, seed, 0, stats()[tid], nullptr) {}
+    explicit CoopThread(ThreadId tid, std::uint64_t seed = 1) : ctx(tid, seed, 0, stats()[tid], nullptr) {}
 
     Ctx<Coop> ctx;
 
