@@ -40,7 +40,7 @@ std::string utc_now(const char* format) {
 }
 
 // What identifies the machine and the binary for --resume: windows of two of either must not be mixed in one run.
-json identity_of(const json& host) { return {{"host", host_id(host)}, {"binary", host.value("binary_id", "")}}; }
+json identity_of(const json& host) { return {{"host", host_id(host)}, {"binary", host.value("binary_id", json())}}; }
 
 json new_run(const RunPlan& plan, const std::vector<std::string>& command) {
     json locks = json::array();
