@@ -105,6 +105,8 @@ bool try_acquire_lock(Ctx<P>& ctx, L& lock, typename L::Token& token, LastWriter
     return true;
 }
 
+// release (R1, pairs with prepare.hpp:A4): each lock's unlock is one, also for who only asks is_locked() later and then
+// fences.
 template <Mode kMode, Platform P, class L>
 void release_lock(L& lock, typename L::Token& token) {
     P::mark(Mark::released, &lock, kMode);

@@ -58,8 +58,8 @@ class Ratio:
             if interval.low >= 1 / ALIKE and interval.high <= ALIKE:
                 return "alike", ""
             return None, "the interval includes 1"
-        if abs(math.log(interval.value)) <= math.log(self.floor.factor):
-            return None, f"below the A/A noise of {self.floor.words}"
+        if max(interval.low, 1 / interval.high) <= self.floor.factor:  # as lockbench compare does
+            return None, f"not clear of the A/A noise of {self.floor.words}"
         return ("faster" if interval.value > 1 else "slower"), ""
 
 

@@ -94,6 +94,6 @@ def draw_all(writer):
                Patch(color="#dcdcdc", label="A/A noise")]
     draw.top_legend(figure, handles)
     writer.save(figure, "ratios", "The signs of 2013: who is faster, and is it more than noise?",
-                "Each row is a claim of the debate. Its interval must leave out 1 and its marker the grey band of "
-                "the A/A noise, else the data cannot say. A/A rows are one cell measured as if it were two: what "
+                "Each row is a claim of the debate. Its interval must lie outside the grey band of the A/A noise, "
+                "else the data cannot say. A/A rows are one cell measured as if it were two: what "
                 "they show is noise.")

@@ -30,7 +30,7 @@ HOW_TO_READ = (
     "Locks are compared within blocks: the ratio of medians, with the windows of one block drawn together, so that "
     "what a block did to both locks does not widen the interval.",
     "The A/A pair is one cell measured as if it were two. How far its interval reaches from 1 is the noise floor; "
-    "no smaller difference is called one. An interval that includes 1 decides nothing.",
+    "a difference is one only where its whole interval lies beyond.",
     "Readers and writers are apart everywhere: a lock that starves one side cannot hide it in a sum.",
     "Waits are sampled (one acquisition in k, random phase); percentiles are read off histograms that were added "
     "up, never averaged; where there are too few samples there is no number.",

@@ -33,7 +33,7 @@ def draw_share(axis, cell, y):
     taken = sum(window["acquisitions"]["read"] + window["acquisitions"]["write"] for window in cell.windows)
     text = f"{share.value * 100:.1f} %"
     if failed:
-        text += f", {draw.quantity(failed / taken)} failed tries each"
+        text += f", {draw.quantity(1000 * failed / taken)} failed tries per 1000"
     axis.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=6.8, color="#555555")
 
 
@@ -49,34 +49,45 @@ def draw_jain(axis, cell, y):
         axis.annotate("one thread a role: no index", (0.02, y), va="center", fontsize=6.8, color="#777777")
 
 
+def has_jain(dataset, variant, counts):
+    """Whether any role has two threads to compare."""
+    return any(window["jain"][mode] is not None for count in counts for cell in dataset.cells_of(variant, count)
+               for window in cell.windows for mode in ("read", "write"))
+
+
 def figure_of(writer, variant, counts, name, title):
     dataset = writer.dataset
     locks = throughput.row_order(dataset, variant, counts)
-    figure, axes = draw.rows_figure(dataset, locks, len(counts), 2, width=11.0)
+    jain = has_jain(dataset, variant, counts)
+    figure, axes = draw.rows_figure(dataset, locks, len(counts), 2 if jain else 1, width=11.0 if jain else 7.0)
     for row, count in zip(axes, counts):
         for cell in dataset.cells_of(variant, count):
             y = locks.index(cell.lock)
             draw_share(row[0], cell, y)
-            draw_jain(row[1], cell, y)
+            if jain:
+                draw_jain(row[1], cell, y)
         words = f"{count} thread{'s' if count > 1 else ''}"
         row[0].set_title(f"share of acquisitions, {words}", loc="left")
         row[0].set_xlim(0, 1)
         row[0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.0f} %"))
         row[0].set_xlabel("readers' part of all acquisitions")
-        row[1].set_title(f"fairness within a role, {words}", loc="left")
-        row[1].set_xlim(0, 1.04)
-        row[1].set_xlabel("Jain's index over threads: 1 all alike, 1/n one thread has all")
+        if jain:
+            row[1].set_title(f"fairness within a role, {words}", loc="left")
+            row[1].set_xlim(0, 1.04)
+            row[1].set_xlabel("Jain's index over threads: 1 all alike, 1/n one thread has all")
     draw.mark_failed(axes, locks, dataset.failed_locks(variant, counts))
     handles = [Patch(color=READ_COLOUR, alpha=0.55, label="readers"),
                Patch(color=WRITE_COLOUR, alpha=0.55, label="writers"),
-               Line2D([], [], marker="o", linestyle="none", color=READ_COLOUR, label="Jain, readers"),
-               Line2D([], [], marker="s", linestyle="none", color=WRITE_COLOUR, label="Jain, writers"),
                Line2D([], [], marker="|", color="#555555", lw=1.6, label="95 % interval of the median")]
+    if jain:
+        handles[2:2] = [Line2D([], [], marker="o", linestyle="none", color=READ_COLOUR, label="Jain, readers"),
+                        Line2D([], [], marker="s", linestyle="none", color=WRITE_COLOUR, label="Jain, writers")]
     draw.top_legend(figure, handles)
     writer.save(figure, name, title,
-                "Left: of all acquisitions of the lock under test, how many were a reader's. A lock that starves "
-                "one side shows here, and no sum of rates can hide it. Right: how evenly the threads of a role got "
-                "it; null for a single thread.")
+                "Of all acquisitions of the lock under test, how many were a reader's, and how many tries failed for "
+                "1000 that succeeded. A lock that starves one side shows here, and no sum of rates can hide it. " +
+                ("Right: how evenly the threads of a role got it; no index for a single thread." if jain else
+                 "No role has two threads here, so how evenly a role's threads got it has no number."))
 
 
 def draw_all(writer):

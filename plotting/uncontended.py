@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a lock costs that nobody else wants, against the atomics it cannot do without."""
+import math
+
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -29,7 +31,7 @@ def locks_of(dataset):
 
 
 def draw_panel(axis, dataset, locks, mode, spacing):
-    largest = 0.0
+    largest, dots = 0.0, []
     for y, lock in enumerate(locks):
         windows = dataset.uncontended.get((lock, mode, spacing))
         if not windows:
@@ -45,12 +47,20 @@ def draw_panel(axis, dataset, locks, mode, spacing):
                       zorder=3)
         draw.raw_points(axis, [window["uncontended"]["cost_ns"] for window in windows], y, colour)
         draw.interval_marker(axis, cost, y, colour, shape)
-        largest = max([largest] + [window["uncontended"]["cost_ns"] for window in windows])
+        largest = max([largest, floor.value if floor.count else 0] +
+                      [end for end in (cost.value, cost.high) if not math.isnan(end)])
+        dots += [window["uncontended"]["cost_ns"] for window in windows]
         text = f"{ratio.value:.2f} × {name}" if ratio.count else "no floor"
         if ratio.known:
             text += f"\n[{ratio.low:.2f}, {ratio.high:.2f}]"
         axis.annotate(text, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=6.2, color="#333333")
-    axis.set_xlim(0, largest * 1.1 if largest > 0 else 1)
+    # Medians and their intervals fit; a repetition far off is told, lest it squeeze all others together.
+    right = largest * 1.25 if largest > 0 else 1
+    axis.set_xlim(0, right)
+    outside = [dot for dot in dots if dot > right]
+    if outside:
+        axis.annotate(f"{len(outside)} of {len(dots)} repetitions beyond, up to {max(outside):.4g} ns", (0.99, 1.005),
+                      xycoords="axes fraction", ha="right", va="bottom", fontsize=6.8, color="#777777")
     axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_xlabel("ns per acquire and release, one thread")

@@ -48,13 +48,21 @@ def draw_cell(axis, dataset, cell, mode, y):
     return list(at.values()) + [longest]
 
 
+def used_modes(dataset, variant, counts):
+    """Those in which any lock was taken: nobody needs a panel of 'not used'."""
+    used = [mode for mode in MODES if any(stats.Waits(cell.windows, mode).samples
+                                          for count in counts for cell in dataset.cells_of(variant, count))]
+    return used or MODES[-1:]
+
+
 def figure_of(writer, variant, counts, name, title):
     dataset = writer.dataset
     locks = throughput.row_order(dataset, variant, counts)
-    figure, axes = draw.rows_figure(dataset, locks, len(counts), len(MODES), width=12.2)
+    modes = used_modes(dataset, variant, counts)
+    figure, axes = draw.rows_figure(dataset, locks, len(counts), len(modes), width=3.4 + 4.4 * len(modes))
     values = []
     for row, count in zip(axes, counts):
-        for axis, mode in zip(row, MODES):
+        for axis, mode in zip(row, modes):
             for cell in dataset.cells_of(variant, count):
                 values += draw_cell(axis, dataset, cell, mode, locks.index(cell.lock))
             axis.set_title(f"waits to {mode}, {count} thread{'s' if count > 1 else ''}", loc="left")
@@ -69,7 +77,9 @@ def figure_of(writer, variant, counts, name, title):
                Line2D([], [], marker="x", color=draw.EDGE, linestyle="none", label="longest timed wait"),
                Line2D([], [], color="#555555", lw=1.0, label="thin line below: 95 % interval of that percentile")]
     draw.top_legend(figure, handles)
+    absent = [mode for mode in MODES if mode not in modes]
     writer.save(figure, name, title,
+                (f"Nobody took the lock to {absent[0]} here. " if absent else "") +
                 "Percentiles of the histograms of all windows, added up and never averaged; roles apart. A "
                 "percentile p is absent below 10/(1-p) timed waits. The longest timed wait grows with the number "
                 "of waits timed; closed loops hide waits that a thread would have had while it already waited.")

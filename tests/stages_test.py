@@ -123,7 +123,8 @@ class LintTest(unittest.TestCase):
             for name, text in (("a.cpp", '#include "a.hpp"\n'), ("a.hpp", "int a;\n"), ("b.cpp", "int b;\n"),
                                ("c.cpp", "int c;\n")):
                 (root / name).write_text(text)
-            entries = [{"directory": folder, "file": str(root / name), "command": f"g++ -DSLICE={slice_} -o {name}.o -c {name}"}
+            entries = [{"directory": folder, "file": str(root / name),
+                        "command": f"g++ -DSLICE={slice_} -o {name}.o -c {name}"}
                        for name in ("a.cpp", "b.cpp", "c.cpp") for slice_ in (0, 1)]
             (root / "compile_commands.json").write_text(json.dumps(entries))
             together = "a.cpp+b.cpp+c.cpp"
@@ -211,7 +212,8 @@ class StagesTest(unittest.TestCase):
         (self.root / path).write_text(text)
 
     def cmake(self, extra=""):
-        database = json.dumps([{"directory": str(self.root), "file": "main.cpp", "command": "g++ -o main.o -c main.cpp"}])
+        database = json.dumps([{"directory": str(self.root), "file": "main.cpp",
+                                "command": "g++ -o main.o -c main.cpp"}])
         return f"""{extra}
 mkdir -p build/release; echo '{database}' >build/release/compile_commands.json; : >main.cpp
 printf '// SPDX-License-Identifier: MIT\\n' >main.cpp"""

@@ -106,7 +106,7 @@ void free_anon_vma(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, AnonVma<E, L>*
             lock_root_write<RmapSite::drain>(thread, root);
             unlock_root_write(thread, root);
         } else {
-            // acquire (pairs with the release of the last unlock, whose word is_locked() has read): what the last
+            // acquire (A4, pairs with guard.hpp:R1, the last unlock, whose value is_locked() has read): what the last
             // walker read in its section comes before the memory's next use. The kernel leans on the order of a load
             // before the stores that depend on it, which C++ does not know.
             E::P::fence(acquire);

@@ -223,18 +223,24 @@ class VerdictTest(RunsTest):
         self.assertIn("includes 1", why)
 
     def test_difference_below_the_noise_of_the_aa_pair_says_nothing(self):
-        fake = self.fake_ratio(1.04)
-        fake.noise = 0.004
+        self.slower_half(self.fake_ratio(1.04), 0.004, 0.9)
+        self.assertLess(self.finding.ratio.all_windows.value, self.finding.ratio.floor.factor)
 
-        def edit(window):
-            if window["aa"] == "b":  # the same cell again, and 10 % slower
-                window["ops_per_s"]["fork"] *= 0.9
-        fake.edit = edit
+    def test_an_interval_that_reaches_into_the_noise_says_nothing(self):
+        self.slower_half(self.fake_ratio(1.15), 0.05, 0.97)
+        self.assertGreater(self.finding.ratio.all_windows.value, self.finding.ratio.floor.factor)
+
+    def slower_half(self, fake, noise, factor):
+        """One half of the A/A pair by `factor` slower."""
+        fake.noise = noise
+        fake.edit = lambda window: window["ops_per_s"].update(
+            {"fork": window["ops_per_s"]["fork"] * (factor if window["aa"] == "b" else 1)})
         outcome, why, _ = self.outcome(fake)
         self.assertEqual(outcome, "cannot say")
-        self.assertIn("below the A/A noise", why)
+        self.assertIn("not clear of the A/A noise", why)
         self.assertGreater(self.finding.ratio.all_windows.low, 1)
-        self.assertIn(verdict.DIFFERS, "\n".join(verdict.noise_lines(self.dataset_of(fake))))
+        if factor < 0.95:
+            self.assertIn(verdict.DIFFERS, "\n".join(verdict.noise_lines(self.dataset_of(fake))))
 
     def dataset_of(self, fake):
         return cells.datasets_of([runfiles.read_run(fake.path, 0)])[0]

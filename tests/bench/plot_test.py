@@ -289,18 +289,29 @@ class FigureTest(FolderTest):
     def test_mode_that_nobody_used_has_no_waits(self):
         fake = self.fake()
         fake.edit = lambda window: window["wait_ns"].update({"read": None})
-        self.assertEqual(words(self.draw(waits, fake)["waits_fork_server"]).count("not used"), 2 * len(FEW))
+        figure = self.draw(waits, fake)["waits_fork_server"]
+        self.assertNotIn("waits to read", words(figure))  # no panel for it
+        self.assertIn("waits to write", words(figure))
+        self.assertIn("Nobody took the lock to read", self.captions["waits_fork_server"])
+        fake = self.fake()
+        fake.edit = lambda window: window["wait_ns"].update({"read": None} if window["lock"] == "rwsem_3_8" else {})
+        figure = self.draw(waits, fake)["waits_fork_server"]
+        self.assertEqual(words(figure).count("not used"), 2)  # a row in both thread counts
 
     def test_shares_and_jain(self):
         fake = self.fake()
         fake.edit = lambda window: window["acquisitions"].update({"read": 250, "write": 750, "try_failed": 500})
         figure = self.draw(shares, fake)["shares_fork_server"]
         self.assertEqual(bars(figure.axes[0]), {0.25, 0.75})
-        self.assertIn("25.0 %, 0.5 failed tries each", words(figure))
+        self.assertIn("25.0 %, 500 failed tries per 1000", words(figure))
         for colour, shape in zip(palette.TWO_COLOURS, "os"):
             self.assertEqual(len(lines_of(figure.axes[1], shape, colour)), len(FEW))
         fake = self.fake()
         fake.edit = lambda window: window["jain"].update({"read": None, "write": None})
+        self.assertNotIn("fairness within a role", words(self.draw(shares, fake)["shares_fork_server"]))
+        fake = self.fake()
+        fake.edit = lambda window: window["jain"].update(
+            {"read": None, "write": None} if window["lock"] == "rwsem_3_8" else {})
         self.assertIn("one thread a role: no index", words(self.draw(shares, fake)["shares_fork_server"]))
 
     def test_handoffs_by_distance(self):
@@ -347,6 +358,22 @@ class FigureTest(FolderTest):
         floors = [line.get_xdata()[0] for line in lines_of(figure.axes[0], "|", draw.EDGE)]
         self.assertEqual(len(floors), len(FEW))
         self.assertAlmostEqual(min(floors), 11.9, delta=0.3)
+        self.assertNotIn("beyond", words(figure))
+
+    def test_uncontended_repetition_far_off_is_told_and_does_not_squeeze_the_rest(self):
+        fake = self.fake()
+        fake.uncontended = True
+        fake.repetitions = 12  # one in a dozen leaves the interval of the median where it is
+        off = []
+
+        def edit(window):
+            if window["workload"] == "uncontended" and not off:
+                off.append(window["uncontended"])
+                window["uncontended"]["cost_ns"] = 4321.0
+        fake.edit = edit
+        figure = self.draw(uncontended, fake)["uncontended"]
+        self.assertRegex(words(figure), r"1 of \d+ repetitions beyond, up to 4321 ns")
+        self.assertLess(max(axis.get_xlim()[1] for axis in figure.axes), 200)
 
     def test_ratios_stand_against_the_noise(self):
         figure = self.draw(ratios, self.fake(repetitions=10))["ratios"]
