@@ -83,14 +83,18 @@ bool TrialGate::wait_all(std::atomic<std::uint32_t>& stage, Nanoseconds limit) c
     return true;
 }
 
-void begin_measuring(ThreadResult& result, ThreadStats& stats, ThreadStats& before, ThreadCounters* counters) {
-    for (std::size_t mode = 0; mode < kModeCount; ++mode) {
-        ModeStats& waits = stats.modes[mode];
+void prepare_measuring(ThreadResult& result, ThreadStats& stats, ThreadStats& before) {
+    for (ModeStats& waits : stats.modes) {
         waits = ModeStats{};
-        waits.last_stamp = native::Stopwatch::stamp();
     }
     before = stats;
     result.events = native::current_thread->events;
+}
+
+void begin_measuring(ThreadResult& result, ThreadStats& stats, ThreadCounters* counters) {
+    for (ModeStats& waits : stats.modes) {
+        waits.last_stamp = native::Stopwatch::stamp();
+    }
     result.usage = thread_usage_now();
     if (counters != nullptr) {
         counters->start();
@@ -170,8 +174,7 @@ bool WindowClock::look(TrialGate& gate) {
 std::vector<std::vector<std::uint8_t>> distance_rows(const WindowRequest& request) {
     const std::uint32_t threads = request.threads();
     const native::World& world = native::World::get();
-    // Index 0 is nobody, counted as self; the last is the main thread, which only built the state: its writes have no
-    // distance.
+    // Index 0 is nobody, the last is the main thread, which only built the state: nothing that they wrote has a distance.
     std::vector<std::vector<std::uint8_t>> rows(threads, std::vector<std::uint8_t>(threads + 2, 0));
     for (ThreadId from = 0; from < threads; ++from) {
         for (ThreadId to = 0; to < threads; ++to) {
@@ -181,6 +184,7 @@ std::vector<std::vector<std::uint8_t>> distance_rows(const WindowRequest& reques
             rows[from][to + 1] =
                 static_cast<std::uint8_t>(from != to && distance == Distance::self ? Distance::same_core : distance);
         }
+        rows[from][0] = static_cast<std::uint8_t>(Distance::unknown);
         rows[from][threads + 1] = static_cast<std::uint8_t>(Distance::unknown);
     }
     return rows;

@@ -72,8 +72,10 @@ class WindowClock {
     std::uint32_t countdown_ = 1;
 };
 
-// Parts of a trial that do not depend on lock or workload.
-void begin_measuring(ThreadResult& result, ThreadStats& stats, ThreadStats& before, ThreadCounters* counters);
+// Parts of a trial that do not depend on lock or workload. Before the threads meet: what takes long and counts nothing
+// of the meeting. After they have met: the rest, so that the wait for one another is in no counter.
+void prepare_measuring(ThreadResult& result, ThreadStats& stats, ThreadStats& before);
+void begin_measuring(ThreadResult& result, ThreadStats& stats, ThreadCounters* counters);
 void end_measuring(ThreadResult& result, const ThreadStats& stats, const ThreadStats& before, ThreadCounters* counters);
 // Runs warm-up and window from the main thread; false: interrupted or stuck, told in `result`.
 bool drive(TrialGate& gate, const WindowRequest& request, WindowResult& result);
@@ -101,8 +103,9 @@ void run_thread(W& workload, const WindowRequest& request, TrialGate& gate, Thre
             workload.step(thread);
         }
         if (gate.phase() == TrialGate::kMeasure) {
-            begin_measuring(result, *stats, *before, counters);
+            prepare_measuring(result, *stats, *before);
             gate.meet(gate.started);
+            begin_measuring(result, *stats, counters);
             result.cpu_at_start = native::current_cpu();
             result.start_ns = native::monotonic_ns();
             WindowClock clock(request.window_ns);

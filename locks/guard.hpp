@@ -49,11 +49,10 @@ void take(L& lock, typename L::Token& token) {
     }
 }
 
-// Kept out of line: it runs once in sample_every acquisitions.
-template <Platform P, Mode kMode, class L>
-[[gnu::noinline]] void take_timed(Ctx<P>& ctx, L& lock, typename L::Token& token) {
-    const std::uint64_t begin = P::Stopwatch::stamp();
-    take<P, kMode>(lock, token);
+// A timed acquisition that began at `begin` and has the lock now. Kept out of line, as what calls it: it runs once in
+// sample_every acquisitions.
+template <Platform P, Mode kMode>
+[[gnu::noinline]] void note_wait(Ctx<P>& ctx, std::uint64_t begin) {
     const std::uint64_t now = P::Stopwatch::stamp();
     const std::uint64_t waited_ns = P::ticks_to_ns(now - begin);
     ModeStats& mode = ctx.stats.modes[static_cast<std::size_t>(kMode)];
@@ -64,6 +63,13 @@ template <Platform P, Mode kMode, class L>
     }
     mode.last_stamp = now;
     ctx.sampler.rearm(ctx.random);
+}
+
+template <Platform P, Mode kMode, class L>
+[[gnu::noinline]] void take_timed(Ctx<P>& ctx, L& lock, typename L::Token& token) {
+    const std::uint64_t begin = P::Stopwatch::stamp();
+    take<P, kMode>(lock, token);
+    note_wait<P, kMode>(ctx, begin);
 }
 
 template <Platform P, Mode kMode, auto kSite>
@@ -88,9 +94,11 @@ void acquire_lock(Ctx<P>& ctx, L& lock, typename L::Token& token, LastWriter<P>&
     detail::note_acquired<P, kMode, kSite>(ctx, last, &lock);
 }
 
-// True when taken. A failure is counted at the site; try acquisitions are never timed, as they do not wait.
+// True when taken. A failure is counted at the site. A success is an acquisition as any other and is timed as often:
+// without them, readers that mostly get in by a trylock would be known by their failures alone.
 template <auto kSite, Mode kMode, Platform P, class L>
 bool try_acquire_lock(Ctx<P>& ctx, L& lock, typename L::Token& token, LastWriter<P>& last) {
+    const std::uint64_t begin = ctx.sampler.due_next() ? P::Stopwatch::stamp() : 0;
     bool taken = false;
     if constexpr (kMode == Mode::write) {
         taken = lock.try_lock(token);
@@ -100,6 +108,9 @@ bool try_acquire_lock(Ctx<P>& ctx, L& lock, typename L::Token& token, LastWriter
     if (!taken) {
         ++ctx.stats.try_failed[static_cast<std::size_t>(kSite)];
         return false;
+    }
+    if (ctx.sampler.due()) [[unlikely]] {
+        detail::note_wait<P, kMode>(ctx, begin);
     }
     detail::note_acquired<P, kMode, kSite>(ctx, last, &lock);
     return true;

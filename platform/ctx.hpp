@@ -41,6 +41,8 @@ class Sampler {
     explicit Sampler(std::uint32_t every) : every_(every) { countdown_ = every == 0 ? UINT32_MAX : 1; }
 
     bool due() { return --countdown_ == 0; }
+    // What due() will say, for an attempt that counts only if it succeeds.
+    [[nodiscard]] bool due_next() const { return countdown_ == 1; }
     void rearm(RandomStream& random) {
         countdown_ = every_ == 0 ? UINT32_MAX : every_ == 1 ? 1 : 1 + every_ / 2 + random.below(every_);
     }

@@ -188,6 +188,7 @@ def section(dataset, figures, verdict_lines, blocks):
 
 def write(path, sections):
     """`sections`: [(dataset, figures, verdict lines, table blocks)]."""
+    path.parent.mkdir(parents=True, exist_ok=True)  # no figure may have been drawn
     native = [entry for entry in sections if not entry[0].simulated]
     title = "lockbench: which lock for the reverse map?"
     mixed = 0 < len(native) < len(sections)

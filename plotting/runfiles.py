@@ -25,9 +25,12 @@ FLAGS = {
 }
 REPORT_ONLY_FLAGS = {"bimodal"}
 
-WINDOW_FIELDS = ("platform", "machine", "lock", "workload", "params", "placement", "lock_home", "threads", "repetition",
-                 "block", "aa", "flags", "uncontended")
-RUN_FIELDS = ("schema_version", "tool", "command", "status", "started_at", "host", "plan", "locks", "workloads")
+# Fields without which nothing can be said, with what they are; None: more than one kind of thing.
+WINDOW_FIELDS = {"platform": str, "machine": str, "lock": str, "workload": str, "params": dict, "placement": str,
+                 "lock_home": None, "threads": int, "repetition": int, "block": int, "aa": None, "flags": list,
+                 "uncontended": None, "checks": None}
+RUN_FIELDS = {"schema_version": int, "tool": str, "command": list, "status": str, "started_at": str, "host": dict,
+              "plan": dict, "locks": list, "workloads": list}
 
 
 class UsageError(Exception):
@@ -76,6 +79,18 @@ def read_lines(folder):
         raise DataError(f"cannot read {path}: {error}") from error
 
 
+def wrong_field(thing, fields):
+    """What keeps `thing` from being read, in words; nothing if nothing does."""
+    if not isinstance(thing, dict):
+        return "is no JSON object"
+    for name, kind in fields.items():
+        if name not in thing:
+            return f"has no {name!r}"
+        if kind is not None and not isinstance(thing[name], kind):
+            return f"has {thing[name]!r:.40} as {name!r}"
+    return ""
+
+
 def parse_windows(path, data, warnings):
     """One object a line. Only a last line without its newline may be broken: the tool was killed while it wrote."""
     lines = data.split(b"\n")
@@ -86,9 +101,9 @@ def parse_windows(path, data, warnings):
             window = json.loads(line.decode("utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: line {number} is not valid JSON: {error}") from error
-        missing = [name for name in WINDOW_FIELDS if not isinstance(window, dict) or name not in window]
-        if missing:
-            raise DataError(f"{path}: line {number} is not a window: it has no {missing[0]!r}")
+        wrong = wrong_field(window, WINDOW_FIELDS)
+        if wrong:
+            raise DataError(f"{path}: line {number} is not a window: it {wrong}")
         windows.append(window)
     if torn:
         warnings.append(f"{path}: the last line is torn (the run was killed while it wrote); it is left out.")
@@ -102,9 +117,9 @@ def read_run(folder, number):
     if not (folder / "run.json").exists():
         raise UsageError(f"{folder} is not the folder of a run: it has no run.json")
     info = read_json(folder / "run.json")
-    missing = [name for name in RUN_FIELDS if not isinstance(info, dict) or name not in info]
-    if missing:
-        raise DataError(f"{folder / 'run.json'} has no {missing[0]!r}")
+    wrong = wrong_field(info, RUN_FIELDS)
+    if wrong:
+        raise DataError(f"{folder / 'run.json'} {wrong}")
     if info["schema_version"] != SCHEMA_VERSION:
         raise DataError(f"{folder / 'run.json'} has schema version {info['schema_version']!r}; this plot.py reads "
                         f"{SCHEMA_VERSION}")

@@ -99,6 +99,6 @@ def text(dataset, found):
             lines.append(("  " + "  ".join(cells + [row[-1]])).rstrip())
         lines.append("")
     return lines + ["Medians; ± is the farther end of the 95 % bootstrap interval. p99: of the waits for the lock.",
-                    "moved: acquisitions whose last owner was another thread. preempted: windows with an "
+                    "moved: acquisitions after a write by another thread. preempted: windows with an "
                     "involuntary switch.",
                     ""]

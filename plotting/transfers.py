@@ -44,7 +44,7 @@ def missing_counters(dataset):
 
 
 def moved_share(cell):
-    """Part of the acquisitions whose last owner was another thread; None where it was not counted."""
+    """Part of the acquisitions before which another thread was the last to write; None where it was not counted."""
     total = sum(sum((window["handoff"] or {}).values()) for window in cell.windows)
     return 1 - sum((window["handoff"] or {}).get("self", 0) for window in cell.windows) / total if total else None
 
@@ -117,8 +117,9 @@ def figure_of(writer, variant, counts, name, title):
     handles = [Patch(facecolor=palette.DISTANCE_COLOURS[name], edgecolor="#666666", lw=0.4,
                      hatch="////" if name == "unknown" else None, label=name.replace("_", " ")) for name in DISTANCES]
     draw.top_legend(figure, handles)
-    caption = ("Left: from how far the lock came to its new owner; 'self': the last owner took it again. Counted by "
-               "the lock's users in software, so it shows on hosts without performance counters. ")
+    caption = ("Left: acquisitions, of readers too, by how far away the last writer was; 'self': the same thread wrote "
+               "last. Counted by the lock's users in software, so it shows on hosts without performance counters; "
+               "what readers take from one another does not show. ")
     if any(known.get(name, 7) <= TRANSFER_LEVEL for name in names):
         caption += ("Right: counters of all threads over the acquisitions of the same windows; those of levels 1 and 2 "
                     "count cache-line bouncing.")

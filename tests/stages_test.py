@@ -221,7 +221,7 @@ printf '// SPDX-License-Identifier: MIT\\n' >main.cpp"""
     @staticmethod
     def ctest(status="run", case=ALL_GOOD, extra=""):
         return f"""{extra}
-case "$*" in *show-only*) echo '{{"tests": [{{"command": ["bin/locks_x_native_test"]}}]}}'; exit 0;; esac
+case "$*" in *show-only*) echo '{{"tests": [{{"name": "locks/x_native"}}]}}'; exit 0;; esac
 while [ "$1" != --output-junit ]; do shift; done
 cat >"$2" <<'EOT'
 {junit(status)}

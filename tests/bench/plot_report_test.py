@@ -188,6 +188,14 @@ class SeveralTest(unittest.TestCase):
         self.assertIn("VERDICT (SIMULATED machine epyc-7742-2s; not measured)", done.stdout)
         self.assertIn("data:image/png", text)
 
+    def test_run_of_controls_alone_has_a_report_without_figures(self):
+        path = Fake(self.folder / "run", locks=["broken"], workloads=["fork_server"], threads=(2,), repetitions=6)
+        path.aa_lock = None
+        path.uncontended = path.untimed = False
+        done = plot(path.write(), f"--out={self.folder / 'new'}", "--format=png")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertTrue((self.folder / "new" / "report.html").exists())
+
     def test_reader_who_leaves_early_does_not_stop_the_files(self):
         path = self.fake("run").write()
         command = f"'{ROOT / 'plot.py'}' '{path}' --format=png | head -1; exit ${{PIPESTATUS[0]}}"

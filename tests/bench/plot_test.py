@@ -1,12 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""plot.py from outside: what it writes, prints and refuses; and what each figure shows, read off the figure itself."""
-import gzip
-import json
+"""What each figure of plot.py shows, read off the figure itself."""
 import pathlib
-import re
-import subprocess
 import sys
-import tempfile
 import unittest
 
 import matplotlib
@@ -15,128 +10,10 @@ matplotlib.use("Agg")
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(ROOT), str(pathlib.Path(__file__).resolve().parent)]
 
-from fake_run import Fake, simulated  # noqa: E402
+from fake_run import simulated  # noqa: E402
+from plot_folder import FEW, FolderTest, small  # noqa: E402
 from plotting import cells, draw, palette, ratios, runfiles, shares, stats, throughput  # noqa: E402
 from plotting import transfers, uncontended, waits  # noqa: E402
-
-FEW = ["rwlock_classic", "mutex_3_10", "rwsem_3_8", "rwsem_3_10"]
-PYTHON = "/usr/bin/python3"
-
-
-def run_plot(*arguments, python=(PYTHON,)):
-    return subprocess.run([*python, str(ROOT / "plot.py"), *map(str, arguments)], capture_output=True, text=True,
-                          check=False)
-
-
-def small(path, **options):
-    fake = Fake(path, **{"locks": FEW, "workloads": ["fork_server"], "threads": (1, 2), "repetitions": 6, **options})
-    fake.samples = 40
-    return fake
-
-
-class FolderTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-
-
-class ErrorTest(FolderTest):
-    """Each wrong input: its exit status and the words that help."""
-
-    def run_of(self, edit=None, torn=False):
-        path = small(self.folder / "run", locks=["ticket"], threads=(2,)).write(torn)
-        if edit:
-            edit(path)
-        return path
-
-    def refused(self, status, words, *arguments):
-        done = run_plot(*arguments)
-        self.assertEqual(done.returncode, status, done.stderr)
-        self.assertIn(words, done.stderr)
-        self.assertNotIn("Traceback", done.stderr)
-
-    def test_folder_that_is_not_there_or_no_run(self):
-        self.refused(2, "does not exist", self.folder / "nothing")
-        self.refused(2, "has no run.json", self.folder)
-        (self.folder / "file").write_text("")
-        self.refused(2, "is not a folder", self.folder / "file")
-
-    def test_wrong_usage(self):
-        path = self.run_of()
-        self.refused(2, "required: DIR")
-        self.refused(2, "'pdf' is not a format; allowed: png, svg", path, "--format=pdf")
-        self.refused(2, "no format", path, "--format=,")
-        self.refused(2, "named twice", path, path, "--out=x")
-        self.refused(2, "--out=DIR", path, self.folder / "other")
-
-    def test_broken_run_json(self):
-        for text, words in (("{", "not valid JSON: line 1"), ("[]", "has no 'schema_version'"), ("\xff", "not UTF-8")):
-            path = self.run_of(lambda path, text=text: (path / "run.json").write_bytes(text.encode("latin-1")))
-            self.refused(1, words, path)
-            self.setUp()
-
-    def test_other_schema(self):
-        path = self.run_of()
-        info = json.loads((path / "run.json").read_text())
-        (path / "run.json").write_text(json.dumps({**info, "schema_version": 2}))
-        self.refused(1, "schema version 2; this plot.py reads 1", path)
-
-    def test_broken_line_in_the_middle(self):
-        path = self.run_of()
-        lines = (path / "windows.jsonl").read_text().splitlines()
-        lines[2] = lines[2][:30]
-        (path / "windows.jsonl").write_text("\n".join(lines) + "\n")
-        self.refused(1, "windows.jsonl: line 3 is not valid JSON", path)
-        lines[2] = '{"platform": "native"}'
-        (path / "windows.jsonl").write_text("\n".join(lines) + "\n")
-        self.refused(1, "line 3 is not a window: it has no 'machine'", path)
-
-    def test_no_windows(self):
-        path = self.run_of(lambda path: (path / "windows.jsonl").write_text('{"platf'))
-        self.refused(1, "nothing was measured", path)
-        (path / "windows.jsonl").unlink()
-        self.refused(1, "has no windows.jsonl", path)
-        (path / "windows.jsonl.gz").write_bytes(b"this is not gzip")
-        self.refused(1, "cannot read", path)
-
-    def test_output_that_cannot_be_written(self):
-        (self.folder / "taken").write_text("")
-        self.refused(1, "cannot write", self.run_of(), f"--out={self.folder / 'taken'}", "--format=png")
-
-    def test_missing_package(self):
-        done = run_plot(self.folder, python=(PYTHON, "-I", "-S"))
-        self.assertEqual(done.returncode, 3)
-        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-        self.assertIn("apt install python3-matplotlib python3-numpy", done.stderr)
-        self.assertIn(PYTHON, done.stderr)
-
-    def warnings(self, edit=None, torn=False, status="done"):
-        fake = small(self.folder / "run", locks=["ticket"], threads=(2,))
-        fake.edit, fake.status = edit, status
-        return runfiles.read_run(fake.write(torn), 0).warnings
-
-    def test_torn_last_line_is_a_warning(self):
-        self.assertIn("the last line is torn", self.warnings(torn=True)[0])
-
-    def test_run_that_did_not_end_is_a_warning(self):
-        self.assertIn("status is 'running': 6 of 6 planned windows", self.warnings(status="running")[0])
-
-    def test_flag_outside_the_closed_list_is_a_warning(self):
-        self.assertIn("does not know: bimodal, odd",
-                      self.warnings(lambda window: window["flags"].extend(["odd", "bimodal"]))[0])
-
-    def test_flags_are_those_of_the_documentation(self):
-        text = (ROOT / "results/README.md").read_text()
-        self.assertEqual(re.findall(r"^\| `(\w+)` \|", text[text.index("### Flags"):], re.M), list(runfiles.FLAGS))
-
-    def test_packed_windows_are_read(self):
-        path = self.run_of()
-        before = runfiles.read_run(path, 0).windows
-        packed = gzip.compress((path / "windows.jsonl").read_bytes())
-        (path / "windows.jsonl").unlink()
-        (path / "windows.jsonl.gz").write_bytes(packed)
-        self.assertEqual(runfiles.read_run(path, 0).windows, before)
 
 
 class Kept(draw.Writer):
@@ -313,6 +190,18 @@ class FigureTest(FolderTest):
         fake.edit = lambda window: window["jain"].update(
             {"read": None, "write": None} if window["lock"] == "rwsem_3_8" else {})
         self.assertIn("one thread a role: no index", words(self.draw(shares, fake)["shares_fork_server"]))
+
+    def test_locks_that_do_more_work_are_named(self):
+        fake = self.fake()
+        fake.edit = lambda window: window.update(sites={"fork": 300, "drain": 100})
+        self.draw(throughput, fake)
+        self.assertNotIn("cannot be asked", self.captions["throughput_fork_server"])
+        fake = self.fake()
+        fake.info = lambda name, info=fake.info: {**info(name), "is_locked": name != "mutex_3_10"}
+        fake.edit = lambda window: window.update(sites={"fork": 300, "drain": 100})
+        self.draw(throughput, fake)
+        self.assertIn("mutex_3_10 cannot be asked whether they are held: before an anon_vma ends they are taken once "
+                      "more, up to 25 % of their acquisitions", self.captions["throughput_fork_server"])
 
     def test_handoffs_by_distance(self):
         figure = self.draw(transfers, self.fake())["transfers_fork_server"]

@@ -105,13 +105,13 @@ std::size_t memory_of(const W& workload) {
 
 // A million forks: the slabs do not grow after the first few. TSan would take minutes for as many.
 TEST(RmapNativePaths, MemoryDoesNotGrow) {
-    const int forks = native::kTsan ? 50'000 : 1'000'000;
+    constexpr int kForks = native::kTsan ? 50'000 : 1'000'000;
     using W = ForkServer<Native, Rwsem310<Native>>;
     native::World::get().begin_trial({kAnyNode, kAnyNode}, 1);
     {
         const native::ThreadScope host(1);
         W workload(TrialSetup{params_of<W>({{"grow_pages", 1}}), 1, 1, {}});
-        std::thread worker([&workload, forks] {
+        std::thread worker([&workload] {
             const native::ThreadScope scope(0);
             ThreadStats stats;
             Ctx<Native> ctx(0, 1, 0, stats, nullptr);
@@ -120,7 +120,7 @@ TEST(RmapNativePaths, MemoryDoesNotGrow) {
                 workload.step(thread);
             }
             const std::size_t before = memory_of(workload);
-            for (int i = 0; i < forks; ++i) {
+            for (int i = 0; i < kForks; ++i) {
                 workload.step(thread);
             }
             EXPECT_EQ(memory_of(workload), before);
