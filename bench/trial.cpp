@@ -174,7 +174,7 @@ bool WindowClock::look(TrialGate& gate) {
 std::vector<std::vector<std::uint8_t>> distance_rows(const WindowRequest& request) {
     const std::uint32_t threads = request.threads();
     const native::World& world = native::World::get();
-    // Index 0 is nobody, the last is the main thread, which only built the state: nothing that they wrote has a distance.
+    // Index 0 is nobody, the last is the main thread, which only built the state: their writes have no distance.
     std::vector<std::vector<std::uint8_t>> rows(threads, std::vector<std::uint8_t>(threads + 2, 0));
     for (ThreadId from = 0; from < threads; ++from) {
         for (ThreadId to = 0; to < threads; ++to) {
