@@ -27,8 +27,8 @@ using Today = QrwLock<Coop, SubWord::mixed>;
 using TodayPortable = QrwLock<Coop, SubWord::portable>;
 
 constexpr unsigned kSeeds = 200;
-constexpr Mode r = Mode::read;
-constexpr Mode w = Mode::write;
+constexpr Mode kRead = Mode::read;
+constexpr Mode kWrite = Mode::write;
 
 // Sixteen bytes were the price of the MCS queue; the merged forms fit where the classic lock's 64-bit form did.
 static_assert(sizeof(Posted) == 16 && sizeof(PostedUnfair) == 16);
@@ -98,8 +98,8 @@ TYPED_TEST_SUITE(AnnouncesLate, LateLocks);
 // Behind a writer that is in, the head cannot announce itself before that writer has left; there the fast paths pass,
 // and as often as they come.
 TYPED_TEST(AnnouncesLate, FastPathsPassAWriterAtTheHeadWithoutEnd) {
-    EXPECT_EQ(most_returns<TypeParam>(w, w), test::kReturns);
-    EXPECT_EQ(most_returns<TypeParam>(w, r), test::kReturns);
+    EXPECT_EQ(most_returns<TypeParam>(kWrite, kWrite), test::kReturns);
+    EXPECT_EQ(most_returns<TypeParam>(kWrite, kRead), test::kReturns);
 }
 
 // That moment ends with the announcement: nobody who comes once the head has had its turn passes it.
@@ -120,14 +120,12 @@ TYPED_TEST(AnnouncesLate, OnceAnnouncedTheHeadIsNext) {
                     return;
                 }
                 director.await(tid);
-                if (tid == 1) {
-                    scene.write(tid, note);
-                } else if (tid == 2) {
+                if (tid == 2) {
                     scene.read_irq(tid, [&] {
                         director.rest();
                         director.call(3);
                     });
-                } else if (comer_reads) {
+                } else if (tid == 3 && comer_reads) {
                     scene.read(tid, note);
                 } else {
                     scene.write(tid, note);
@@ -140,7 +138,9 @@ TYPED_TEST(AnnouncesLate, OnceAnnouncedTheHeadIsNext) {
 }
 
 TYPED_TEST(AnnouncesLate, WhoQueuesEntersInOrderOfArrival) {
-    for (const std::vector<Mode>& modes : {std::vector<Mode>{w, w, w, w}, {r, w, r, w}, {r, r, w, r, r}}) {
+    for (const std::vector<Mode>& modes : {std::vector<Mode>{kWrite, kWrite, kWrite, kWrite},
+                                           {kRead, kWrite, kRead, kWrite},
+                                           {kRead, kRead, kWrite, kRead, kRead}}) {
         const Survey result = test::arrival_order<TypeParam>(kSeeds, modes);
         EXPECT_TRUE(result.passed()) << result;
     }
@@ -148,9 +148,9 @@ TYPED_TEST(AnnouncesLate, WhoQueuesEntersInOrderOfArrival) {
 
 // Since 4.15 the announcement does not wait for the writer that is in, and no such moment is left.
 TEST(QrwLockEras, NobodyPassesTheHeadOfTodaysQueue) {
-    for (const Mode head : {w, r}) {
-        for (const Mode comer : {w, r}) {
-            if (head == w || comer == w) {
+    for (const Mode head : {kWrite, kRead}) {
+        for (const Mode comer : {kWrite, kRead}) {
+            if (head == kWrite || comer == kWrite) {
                 EXPECT_EQ(most_returns<Today>(head, comer), 0U);
                 EXPECT_EQ(most_returns<TodayPortable>(head, comer), 0U);
             }
@@ -161,11 +161,11 @@ TEST(QrwLockEras, NobodyPassesTheHeadOfTodaysQueue) {
 // A reader at the head: to 4.2 it looks on until the writer has left and is passed like a writer; in 4.3 its unit is in
 // the word by then, and writers stay out.
 TEST(QrwLockEras, WritersPassAReaderAtTheHeadBefore43) {
-    EXPECT_EQ(most_returns<Posted>(r, w), test::kReturns);
-    EXPECT_EQ(most_returns<MergedOnTicket>(r, w), test::kReturns);
-    EXPECT_EQ(most_returns<MergedOnQSpin>(r, w), test::kReturns);
-    EXPECT_EQ(most_returns<PostedUnfair>(r, w), 0U);
-    EXPECT_EQ(most_returns<ByteExchange>(r, w), 0U);
+    EXPECT_EQ(most_returns<Posted>(kRead, kWrite), test::kReturns);
+    EXPECT_EQ(most_returns<MergedOnTicket>(kRead, kWrite), test::kReturns);
+    EXPECT_EQ(most_returns<MergedOnQSpin>(kRead, kWrite), test::kReturns);
+    EXPECT_EQ(most_returns<PostedUnfair>(kRead, kWrite), 0U);
+    EXPECT_EQ(most_returns<ByteExchange>(kRead, kWrite), 0U);
 }
 
 // --- What they queue on.
