@@ -36,7 +36,7 @@ enum class WaitKind : unsigned char { spin, sleep };
 enum class Fairness : unsigned char {
     fifo,               // strict arrival order, readers of a run together
     fifo_after_claim,   // FIFO but for one bounded overtaking step (qspinlock's pending bit, qrwlock's fast paths)
-    stealing,           // running threads may pass sleeping waiters without bound
+    stealing,           // running threads may pass waiters without bound
     reader_preference,  // readers pass waiting writers without bound
     writer_preference,  // writers pass waiting readers without bound
     unfair,             // no order at all

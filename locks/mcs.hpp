@@ -23,7 +23,8 @@
 
 namespace lockbench {
 
-template <Platform P>
+// kInner: part of another lock, which reports its own slow paths; then slow_write is not counted here.
+template <Platform P, bool kInner = false>
 class McsLock {
   private:
     // On a line of its own: a waiter's polling disturbs nobody.
@@ -125,7 +126,9 @@ class McsLock {
     }
 
     [[gnu::noinline, gnu::cold]] void wait_slow(QNode& node, QNode& prev) {
-        P::event(Event::slow_write);
+        if constexpr (!kInner) {
+            P::event(Event::slow_write);
+        }
         P::event(Event::queued);
         // release (R3, pairs with A3, A4): locked is 0 before the hand-over sets it, or it would be wiped out.
         prev.next.store(&node, release);

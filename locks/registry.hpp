@@ -9,6 +9,9 @@
 #include "locks/mutex_3_10.hpp"
 #include "locks/osq.hpp"
 #include "locks/qrwlock.hpp"
+#include "locks/qrwlock_2013.hpp"
+#include "locks/qrwlock_3_16.hpp"
+#include "locks/qrwlock_4_3.hpp"
 #include "locks/qspinlock.hpp"
 #include "locks/rwlock_classic.hpp"
 #include "locks/rwsem_3_10.hpp"
@@ -25,9 +28,11 @@ namespace lockbench {
 template <Platform P>
 using AllLocks =
     TypeList<TicketLock<P>, McsLock<P>, OsqLock<P>, QSpinLock<P, SubWord::mixed>, QSpinLock<P, SubWord::portable>,
-             RwlockClassic<P>, QrwLock<P, SubWord::mixed>, QrwLock<P, SubWord::portable>, Mutex310<P>, Rwsem38<P>,
-             Rwsem310<P>, Rwsem316<P>, Mutex310<P, SpinThenYieldLock<P>>, Rwsem38<P, SpinThenYieldLock<P>>,
-             Rwsem310<P, SpinThenYieldLock<P>>, Rwsem316<P, SpinThenYieldLock<P>>>;
+             RwlockClassic<P>, QrwLock2013<P>, QrwLock2013<P, QrwReaders::unfair>, QrwLock316<P>,
+             QrwLock316<P, QSpinLock<P, SubWord::mixed, true>>, QrwLock43<P>, QrwLock<P, SubWord::mixed>,
+             QrwLock<P, SubWord::portable>, Mutex310<P>, Rwsem38<P>, Rwsem310<P>, Rwsem316<P>,
+             Mutex310<P, SpinThenYieldLock<P>>, Rwsem38<P, SpinThenYieldLock<P>>, Rwsem310<P, SpinThenYieldLock<P>>,
+             Rwsem316<P, SpinThenYieldLock<P>>>;
 
 // Locks that exist only for the harness's own tests: one that does nothing and one that does not exclude.
 template <Platform P>

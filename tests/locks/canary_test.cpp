@@ -60,9 +60,15 @@ std::vector<Part> contract() {
     if constexpr (L::kInfo.free_after_unlock) {
         parts.push_back({"freed", [] { return test::freed_after_unlock<L>(3, kSeeds); }});
     }
-    if constexpr (L::kInfo.fairness == Fairness::fifo) {
+    if constexpr (L::kInfo.fairness == Fairness::fifo || L::kInfo.fairness == Fairness::fifo_after_claim) {
         parts.push_back({"order", [] {
                              return test::arrival_order<L>(kSeeds, {Mode::write, Mode::read, Mode::write, Mode::read});
+                         }});
+    }
+    if constexpr (L::kInfo.fairness == Fairness::fifo || L::kInfo.fairness == Fairness::fifo_after_claim) {
+        parts.push_back({"return", [] {
+                             constexpr std::uint64_t kBound = L::kInfo.fairness == Fairness::fifo ? 0 : 1;
+                             return test::holder_comes_back<L>(kSeeds, Mode::write, Mode::write, kBound);
                          }});
     }
     if constexpr (DowngradableLock<L>) {
@@ -145,6 +151,10 @@ const Canary kCanaries[] = {
     {"reader_unlock_relaxed", contract<Rw<Bug::reader_unlock_relaxed>>(), "mix", CoopFailure::race},
     {"is_locked_sees_writers_only", contract<Rw<Bug::is_locked_sees_writers_only>>(), "observed",
      CoopFailure::check_failed},
+    {"relaxed_commit", contract<Rw<Bug::relaxed_commit>>(), "mix", CoopFailure::race},
+    {"waiting_shares_byte", contract<Rw<Bug::waiting_shares_byte>>(), "return", CoopFailure::check_failed},
+    {"unlock_clears_wrong_byte", contract<Rw<Bug::unlock_clears_wrong_byte>>(), "mix", CoopFailure::deadlock},
+    {"unlock_clears_whole_word", contract<Rw<Bug::unlock_clears_whole_word>>(), "mix", CoopFailure::check_failed},
     {"writer_forgets_readers", contract<Rw<Bug::writer_forgets_readers>>(), "mix", CoopFailure::exclusion},
     {"sleep_without_recheck", contract<Sem<Bug::sleep_without_recheck>>(), "mix", CoopFailure::deadlock},
     {"downgrade_wakes_nobody", contract<Sem<Bug::downgrade_wakes_nobody>>(), "downgrade", CoopFailure::deadlock},

@@ -29,8 +29,12 @@ enum class Bug : unsigned char {
     reader_keeps_unit,      // a reader that queues still counts, and the writer before it waits for that count
     reader_unlock_relaxed,  // a reader's unlock publishes nothing: the next writer is not ordered after it
     is_locked_sees_writers_only,
-    readers_exclude,         // claims to be shared and is not
-    writer_forgets_readers,  // the head writer takes the word when no writer is inside
+    readers_exclude,           // claims to be shared and is not
+    writer_forgets_readers,    // the head writer takes the word when no writer is inside
+    relaxed_commit,            // the head writer's poll acquires, its exchange does not (qrwlock 4.15 to 5.12)
+    waiting_shares_byte,       // waiting can be set only when no writer is in: others pass its head (qrwlock to 4.14)
+    unlock_clears_wrong_byte,  // the byte at the other end of the word (qrwlock on big-endian machines)
+    unlock_clears_whole_word,  // and with it the units of readers that are about to take them back
     // Sleeping reader-writer lock with direct hand-over.
     sleep_without_recheck,  // looks first, then prepares to sleep: a wake in between is lost
     downgrade_wakes_nobody,
@@ -245,7 +249,12 @@ template <Platform P, Bug kBug = Bug::none>
 class SmallRw {
   public:
     using Token = typename SmallMcs<P>::Token;
-    static constexpr LockInfo kInfo = small_info("small_rw", WaitKind::spin, true, 16);
+    static constexpr LockInfo kInfo = [] {
+        LockInfo info = small_info("small_rw", WaitKind::spin, true, 16);
+        info.fairness = Fairness::fifo_after_claim;
+        info.irq_readers = true;
+        return info;
+    }();
 
     SmallRw() : word_(0) {}
     SmallRw(const SmallRw&) = delete;
@@ -258,10 +267,17 @@ class SmallRw {
         }
         P::event(Event::slow_write);
         queue_.lock(token);
-        word_.or_(kWaiting, relaxed);
+        announce();
         if constexpr (kBug == Bug::writer_forgets_readers) {
             word_.await([](std::uint32_t word) { return (word & kWriter) == 0; }, acquire);
             word_.add(kWriter - kWaiting, acquire);
+        } else if constexpr (kBug == Bug::relaxed_commit) {
+            for (typename P::Retry loop;; loop.again()) {
+                word_.await([](std::uint32_t word) { return word == kWaiting; }, acquire);
+                if (word_.try_cas(kWaiting, kWriter, relaxed)) {
+                    break;
+                }
+            }
         } else {
             word_.await([](std::uint32_t word) { return word == kWaiting; }, acquire);
             for (typename P::Retry loop; !word_.try_cas(kWaiting, kWriter, acquire); loop.again()) {
@@ -278,7 +294,13 @@ class SmallRw {
         return false;
     }
     void unlock(Token&) {
-        word_.sub(kWriter, release);
+        if constexpr (kBug == Bug::unlock_clears_wrong_byte) {
+            word_.and_(0x00ff'ffff, release);
+        } else if constexpr (kBug == Bug::unlock_clears_whole_word) {
+            word_.store(0, release);
+        } else {
+            word_.sub(kWriter, release);
+        }
         P::preempt_on();
     }
     void lock_shared(Token& token) {
@@ -300,6 +322,16 @@ class SmallRw {
         }
         word_.await([](std::uint32_t word) { return (word & kWriter) == 0; }, acquire);
         queue_.unlock(token);
+    }
+    // Never queues: keeps its unit and waits for the writer that is in.
+    void lock_shared_irq([[maybe_unused]] Token& token) {
+        if constexpr (kBug == Bug::readers_exclude) {
+            lock(token);
+            return;
+        }
+        P::preempt_off();
+        word_.add(kReader, relaxed);
+        word_.await([](std::uint32_t word) { return (word & kWriter) == 0; }, acquire);
     }
     bool try_lock_shared([[maybe_unused]] Token& token) {
         P::preempt_off();
@@ -330,6 +362,20 @@ class SmallRw {
     static constexpr std::uint32_t kWaiting = 2;
     static constexpr std::uint32_t kBusy = 3;
     static constexpr std::uint32_t kReader = 4;
+
+    void announce() {
+        if constexpr (kBug == Bug::waiting_shares_byte) {
+            for (typename P::Retry loop;; loop.again()) {
+                const std::uint32_t seen =
+                    word_.await_value([](std::uint32_t word) { return (word & kBusy) == 0; }, relaxed);
+                if (word_.try_cas(seen, seen | kWaiting, relaxed)) {
+                    return;
+                }
+            }
+        } else {
+            word_.or_(kWaiting, relaxed);
+        }
+    }
 
     typename P::template Atomic<std::uint32_t> word_;
     SmallMcs<P> queue_;

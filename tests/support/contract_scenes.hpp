@@ -3,6 +3,7 @@
 // one by one, each when all before it have come to rest.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -183,6 +184,45 @@ Survey arrival_order(unsigned runs, const std::vector<Mode>& modes) {
             if (order[i] < order[i - 1] && !both_read) {
                 CoopWorld::fail("a waiter was passed by one that came later");
             }
+        }
+    });
+}
+
+// Thread 0 holds the lock as a writer, thread 1 stands in line as `waiter`. Thread 0 leaves and comes back at once as
+// `comer`, kReturns times; more than `bound` entries past thread 1 are a failure. `most`: the most in any run.
+constexpr std::uint64_t kReturns = 6;
+template <class L>
+Survey holder_comes_back(unsigned runs, Mode waiter, Mode comer, std::uint64_t bound, std::uint64_t* most = nullptr) {
+    return survey(scene(2), runs, [=](CoopWorld& world) {
+        Cast<L> cast(world, 2);
+        Director director(world);
+        bool entered = false;
+        std::uint64_t passed = 0;
+        world.run([&](ThreadId tid) {
+            auto part = cast.part(tid);
+            const auto take = [&part](Mode mode, auto inside) {
+                if (mode == Mode::read) {
+                    part.read(inside);
+                } else {
+                    part.write(inside);
+                }
+            };
+            if (tid == 1) {
+                director.await(tid);
+                take(waiter, [&] { entered = true; });
+                return;
+            }
+            part.write([&] { director.call(1); });
+            for (std::uint64_t i = 0; i < kReturns; ++i) {
+                take(comer, [&] { passed += entered ? 0U : 1U; });
+            }
+        });
+        cast.verify();
+        if (passed > bound && world.verdict().passed) {
+            CoopWorld::fail("a thread that stood in line was passed by one that came again and again");
+        }
+        if (most != nullptr) {
+            *most = std::max(*most, passed);
         }
     });
 }
