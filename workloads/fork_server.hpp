@@ -31,7 +31,7 @@ class ForkServer {
   public:
     static const WorkloadInfo& info() { return detail::kForkServerInfo; }
 
-    explicit ForkServer(const TrialSetup& setup) : trial_(rmap_config(setup.params), setup) {}
+    explicit ForkServer(const TrialSetup& setup) : trial_(rmap_config(info(), setup.params), setup) {}
 
     class Thread {
       public:

@@ -25,6 +25,14 @@ struct FaithfulRmap {
     static constexpr bool kUnlinkNewestFirst = true;    // children before their root
     static constexpr bool kChildHoldsRoot = true;       // each child has a reference on its root
     static constexpr bool kReleaseInSection = true;     // a released lock may be looked at when its root is gone
+    // Migration:
+    static constexpr bool kForkKeepsMigration = true;    // a child gets its parent's migration entries
+    static constexpr bool kForkDemotesMigration = true;  // as those no longer give a right to write
+    static constexpr bool kRestoreUnderLock = true;      // the second walk needs the root lock as the first one does
+    static constexpr bool kRestoreBeforeUnlock = true;   // who waits for the page lock finds the page mapped
+    static constexpr bool kWaiterHoldsPage = true;       // the page that is waited for may end meanwhile
+    static constexpr bool kMovePinsAnonVma = true;       // between the walks no mapping keeps the anon_vma
+    static constexpr bool kMoveCountsUsers = true;       // a page that somebody else uses stays where it is
 };
 
 template <class E, class L, class Q = FaithfulRmap>

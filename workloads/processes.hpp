@@ -156,6 +156,15 @@ class Family {
         return PageCursor<E>(mm, config.anon_vmas, config.pages, thread_.task.ctx.random.below(kMaxPagesPerVma));
     }
 
+    // Forks as many children as live at a time.
+    void fork_children() {
+        while (children_ < trial_.config().children) {
+            if (Mm<E>* const child = fork_mm(trial_.rmap(), thread_, *source_); child != nullptr) {
+                push(child);
+            }
+        }
+    }
+
     // One turn of a server: make room, write what it works on, fork, let the child work and live on.
     void fork_step() {
         const RmapConfig& config = trial_.config();

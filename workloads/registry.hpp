@@ -5,6 +5,7 @@
 
 #include "locks/type_list.hpp"
 #include "workloads/fork_server.hpp"
+#include "workloads/numa_migration.hpp"
 #include "workloads/reclaim_scan.hpp"
 #include "workloads/rw_mix.hpp"
 #include "workloads/workload.hpp"
@@ -12,6 +13,6 @@
 namespace lockbench {
 
 template <Platform P, class L>
-using AllWorkloads = TypeList<ForkServer<P, L>, ReclaimScan<P, L>, RwMix<P, L>>;
+using AllWorkloads = TypeList<ForkServer<P, L>, NumaMigration<P, L>, ReclaimScan<P, L>, RwMix<P, L>>;
 
 }  // namespace lockbench

@@ -31,7 +31,7 @@ TEST(WorkloadRegistry, NamesAreTheDesignsAndUnique) {
         EXPECT_FALSE(info.summary.empty());
         EXPECT_FALSE(info.origin.empty());
     });
-    EXPECT_EQ(names, (std::set<std::string>{"fork_server", "reclaim_scan", "rw_mix"}));
+    EXPECT_EQ(names, (std::set<std::string>{"fork_server", "numa_migration", "reclaim_scan", "rw_mix"}));
 }
 
 TEST(WorkloadRegistry, ParametersAreSound) {

@@ -7,7 +7,7 @@
 
 #include "locks/rwsem_3_10.hpp"
 #include "locks/ticket.hpp"
-#include "tests/workloads/coop_trial.hpp"
+#include "tests/workloads/rule_search.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
@@ -41,29 +41,8 @@ struct OldestFirst : NoRootReference {
     static constexpr bool kUnlinkNewestFirst = false;
 };
 
-// A fault must show within kSearch schedules; the right form must pass the first kControl of them.
-constexpr std::uint64_t kSearch = 20'000;
-constexpr std::uint64_t kControl = 3'000;
-
 CoopOptions options_of(std::uint64_t seed, unsigned threads) {
     return {.seed = seed, .threads = threads, .max_steps = 2'000'000};
-}
-
-// Runs one scenario over seeds up to the first failure; 0: none failed.
-struct Found {
-    std::uint64_t seed = 0;
-    CoopFailure kind = CoopFailure::none;
-    std::string text;
-};
-using Scenario = std::function<CoopTrial(std::uint64_t)>;
-Found search(const Scenario& scenario, std::uint64_t seeds) {
-    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-        const CoopTrial trial = scenario(seed);
-        if (!trial.passed()) {
-            return {seed, trial.coop.kind, trial.failures()};
-        }
-    }
-    return {};
 }
 
 // A shared parent and one child of it; threads get both. Afterwards nothing must be left.
@@ -104,7 +83,7 @@ class Orphan {
     AnonVmaTag* child_anon_vma() { return child->first.get()->anon_vma.load(seq_cst); }
 
     static RmapConfig config() {
-        RmapConfig config = rmap_config(default_params(ReclaimScan<Coop, L>::info()));
+        RmapConfig config = rmap_config(detail::kReclaimInfo, default_params(detail::kReclaimInfo));
         config.anon_vmas = 1;
         config.fresh_vmas = 0;
         config.file_vmas = 0;
@@ -203,13 +182,6 @@ template <class L>
 class RmapFaults : public testing::Test {};
 using BothKinds = testing::Types<TicketLock<Coop>, Rwsem310<Coop>>;
 TYPED_TEST_SUITE(RmapFaults, BothKinds);
-
-void expect_found(const Scenario& faulty, const Scenario& right, CoopFailure kind) {
-    const Found found = search(faulty, kSearch);
-    EXPECT_NE(found.seed, 0U) << "not found in " << kSearch << " schedules";
-    EXPECT_EQ(found.kind, kind) << found.text;
-    EXPECT_EQ(search(right, kControl).text, "");
-}
 
 template <class L, class Q>
 Scenario orphan_scenario(unsigned reclaimers) {

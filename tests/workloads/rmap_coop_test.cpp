@@ -7,6 +7,7 @@
 
 #include "locks/registry.hpp"
 #include "tests/workloads/coop_trial.hpp"
+#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
@@ -73,12 +74,6 @@ struct Sums {
 template <class L>
 class RmapCoop : public testing::Test {};
 
-template <class List>
-struct TypesOf;
-template <class... Ls>
-struct TypesOf<TypeList<Ls...>> {
-    using type = testing::Types<Ls...>;
-};
 TYPED_TEST_SUITE(RmapCoop, TypesOf<AllLocks<Coop>>::type);
 
 TYPED_TEST(RmapCoop, ForksAndExitsKeepTheMapWhole) {

@@ -10,17 +10,11 @@
 #include "locks/native_only.hpp"
 #include "locks/registry.hpp"
 #include "tests/workloads/native_trial.hpp"
+#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
 namespace {
-
-template <class List>
-struct TypesOf;
-template <class... Ls>
-struct TypesOf<TypeList<Ls...>> {
-    using type = testing::Types<Ls...>;
-};
 
 template <class L>
 class RmapNative : public testing::Test {};
@@ -49,6 +43,26 @@ TYPED_TEST(RmapNative, ReclaimBesideForksKeepsTheMapWhole) {
         // One thread plays all roles.
         EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::fork)), 0U);
         EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::page_reclaimed)), 0U);
+    }
+}
+
+TYPED_TEST(RmapNative, MigrationKeepsTheMapWhole) {
+    using W = NumaMigration<Native, TypeParam>;
+    for (const std::int64_t writers : {0, 100}) {
+        for (const std::uint32_t threads : {1U, 3U}) {
+            const ParamValues params = params_of<W>({{"pages_per_vma", 40},
+                                                     {"children", writers == 0 ? 0 : 2},
+                                                     {"fork_permille", writers},
+                                                     {"compact_permille", writers},
+                                                     {"ipi_ns", 0}});
+            const TrialCounts counts = run_native<W>(params, threads, 4 * kSteps);
+            EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+            EXPECT_GT(counts.op(W::info(), "page_migrated"), 0U);
+            EXPECT_EQ(counts.op(W::info(), "fork") > 0, writers != 0);
+            if (writers == 0) {
+                EXPECT_EQ(counts.op(W::info(), "entry_restored"), counts.op(W::info(), "entry_migrated"));
+            }
+        }
     }
 }
 

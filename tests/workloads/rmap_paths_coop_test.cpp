@@ -76,7 +76,7 @@ class SharedParent {
 };
 
 RmapConfig small_config() {
-    RmapConfig config = rmap_config(default_params(detail::kReclaimInfo));
+    RmapConfig config = rmap_config(detail::kReclaimInfo, default_params(detail::kReclaimInfo));
     config.anon_vmas = 1;
     config.fresh_vmas = 2;  // numbers 1 and 2, side by side
     config.file_vmas = 0;
