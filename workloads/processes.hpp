@@ -165,12 +165,20 @@ class Family {
         }
     }
 
-    // One turn of a server: make room, write what it works on, fork, let the child work and live on.
+    // One turn of a server: make room, fork, let the child live on.
     void fork_step() {
         const RmapConfig& config = trial_.config();
         if (children_ != 0 && children_ >= config.children) {
             end_oldest();
         }
+        if (fork_one() && children_ > config.children) {
+            end_oldest();  // children = 0: none outlives its turn
+        }
+    }
+
+    // Writes what the process works on, forks, lets the child work. False: no memory.
+    bool fork_one() {
+        const RmapConfig& config = trial_.config();
         for (std::uint32_t i = 0; i < config.source_touch; ++i) {
             touch_page(trial_.rmap(), thread_, cursor_.vma(), cursor_.index());
             cursor_.advance();
@@ -180,13 +188,20 @@ class Family {
         }
         Mm<E>* const child = fork_mm(trial_.rmap(), thread_, *source_);
         if (child == nullptr) {
-            return;
+            return false;
         }
         push(child);
         work(*child);
-        if (children_ > config.children) {
-            end_oldest();  // children = 0: none outlives its turn
-        }
+        return true;
+    }
+
+    [[nodiscard]] std::uint32_t children() const { return children_; }
+    void end_oldest() {
+        Mm<E>* const child = oldest_;
+        oldest_ = child->younger.get();
+        --children_;
+        exit_mm(trial_.rmap(), thread_, child);
+        thread_.task.count(RmapOp::exit);
     }
 
     // Ends all that this thread has made.
@@ -253,13 +268,6 @@ class Family {
             youngest_->younger.set(child);
         }
         youngest_ = child;
-    }
-    void end_oldest() {
-        Mm<E>* const child = oldest_;
-        oldest_ = child->younger.get();
-        --children_;
-        exit_mm(trial_.rmap(), thread_, child);
-        thread_.task.count(RmapOp::exit);
     }
 
     ProcessTrial<E, L, Q>& trial_;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "locks/type_list.hpp"
+#include "workloads/exit_storm.hpp"
 #include "workloads/fork_server.hpp"
 #include "workloads/numa_migration.hpp"
 #include "workloads/reclaim_scan.hpp"
@@ -13,6 +14,6 @@
 namespace lockbench {
 
 template <Platform P, class L>
-using AllWorkloads = TypeList<ForkServer<P, L>, NumaMigration<P, L>, ReclaimScan<P, L>, RwMix<P, L>>;
+using AllWorkloads = TypeList<ExitStorm<P, L>, ForkServer<P, L>, NumaMigration<P, L>, ReclaimScan<P, L>, RwMix<P, L>>;
 
 }  // namespace lockbench

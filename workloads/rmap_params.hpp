@@ -64,6 +64,8 @@ enum class RmapOp : std::uint32_t {
     migration_wait,
     entry_migrated,
     entry_restored,
+    storm,  // where many exit at once
+    storm_ns,
     kCount
 };
 inline constexpr std::size_t kRmapOpCount = static_cast<std::size_t>(RmapOp::kCount);
@@ -92,12 +94,18 @@ inline constexpr std::array<OpInfo, kRmapOpCount> kRmapOps = {{
     {"migration_wait", "faults that waited for a page that moved", false},
     {"entry_migrated", "entries replaced by migration entries", false},
     {"entry_restored", "migration entries replaced by the page", false},
+    {"storm", "storms", false},
+    {"storm_ns", "ns of threads inside the exits of storms", false},
 }};
-// Some of the operations, for a workload that does not make the others.
+// Some of the operations, for a workload that does not make the others; the first is its headline.
 template <std::size_t kSome>
 constexpr std::array<OpInfo, kSome> select_ops(const RmapOp (&which)[kSome]) {
     std::array<OpInfo, kSome> ops{};
-    std::transform(which, which + kSome, ops.begin(), [](RmapOp op) { return kRmapOps[static_cast<std::size_t>(op)]; });
+    std::transform(which, which + kSome, ops.begin(), [&which](RmapOp op) {
+        OpInfo info = kRmapOps[static_cast<std::size_t>(op)];
+        info.headline = op == which[0];
+        return info;
+    });
     return ops;
 }
 

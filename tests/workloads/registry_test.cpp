@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <regex>
 #include <set>
 #include <string>
@@ -31,7 +32,7 @@ TEST(WorkloadRegistry, NamesAreTheDesignsAndUnique) {
         EXPECT_FALSE(info.summary.empty());
         EXPECT_FALSE(info.origin.empty());
     });
-    EXPECT_EQ(names, (std::set<std::string>{"fork_server", "numa_migration", "reclaim_scan", "rw_mix"}));
+    EXPECT_EQ(names, (std::set<std::string>{"exit_storm", "fork_server", "numa_migration", "reclaim_scan", "rw_mix"}));
 }
 
 TEST(WorkloadRegistry, ParametersAreSound) {
@@ -80,7 +81,26 @@ TEST(WorkloadRegistry, RolesOpsAndSitesFit) {
     });
 }
 
+// What summaries and figures show of each workload.
+TEST(WorkloadRegistry, HeadlinesAreWhatUsersCount) {
+    std::map<std::string, std::string> headlines;
+    for_each_info([&headlines](const WorkloadInfo& info) {
+        for (const OpInfo& op : info.ops) {
+            if (op.headline) {
+                std::string& all = headlines[std::string(info.name)];
+                all += (all.empty() ? "" : " ") + std::string(op.name) + ":" + std::string(op.unit);
+            }
+        }
+    });
+    EXPECT_EQ(headlines["exit_storm"], "exit:exits");
+    EXPECT_EQ(headlines["fork_server"], "fork:forks");
+    EXPECT_EQ(headlines["numa_migration"], "page_migrated:pages");
+    EXPECT_EQ(headlines["rw_mix"], "read:sections write:sections");
+}
+
 TEST(WorkloadRegistry, InfoIsTheSameForEveryLock) {
+    EXPECT_EQ(&(ExitStorm<Native, TicketLock<Native>>::info()), &(ExitStorm<Native, Rwsem310<Native>>::info()));
+    EXPECT_EQ(&(NumaMigration<Native, TicketLock<Native>>::info()), &(NumaMigration<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(ForkServer<Native, TicketLock<Native>>::info()), &(ForkServer<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(ReclaimScan<Native, TicketLock<Native>>::info()), &(ReclaimScan<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(RwMix<Native, TicketLock<Native>>::info()), &(RwMix<Native, Rwsem310<Native>>::info()));

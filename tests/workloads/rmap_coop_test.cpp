@@ -3,6 +3,7 @@
 // lock, with 2 to 8 threads, whatever the host has.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "locks/registry.hpp"
@@ -89,6 +90,27 @@ TYPED_TEST(RmapCoop, ForksAndExitsKeepTheMapWhole) {
     EXPECT_GT(sums.forks, seeds() * 2);
     EXPECT_GT(sums.avc_retry, 0U);
     EXPECT_GT(sums.fork_failed, 0U);
+}
+
+TYPED_TEST(RmapCoop, StormsOfExitsKeepTheMapWhole) {
+    using W = ExitStorm<Coop, TypeParam>;
+    std::uint64_t storms = 0;
+    std::uint64_t drains = 0;
+    for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+        const auto threads = static_cast<unsigned>(2 + seed % 7);
+        ParamValues params = small_params<W>(seed);
+        std::int64_t& children = params[static_cast<std::size_t>(RmapParam::children)];
+        children = std::max<std::int64_t>(children, 1);
+        const CoopTrial trial =
+            run_coop_trial<W>({.seed = seed, .threads = threads, .max_steps = 4'000'000}, params, 8);
+        ASSERT_TRUE(trial.passed()) << trial.failures();
+        const auto op = [&trial](std::string_view name) { return trial.counts.op(W::info(), name); };
+        EXPECT_GE(op("exit"), op("storm") * threads * static_cast<std::uint64_t>(children)) << "seed " << seed;
+        storms += op("storm");
+        drains += trial.counts.site(static_cast<std::size_t>(RmapSite::drain), Mode::write);
+    }
+    EXPECT_GT(storms, seeds() / 4);
+    EXPECT_GT(drains, 0U);  // exits met at one root
 }
 
 TYPED_TEST(RmapCoop, ReclaimBesideForksKeepsTheMapWhole) {

@@ -52,6 +52,19 @@ TEST(RmapCounts, ForkAndExit) {
     EXPECT_EQ(counts.writes(RmapSite::drain), 0U);  // nobody else holds a lock
 }
 
+// Calm and storm take turns; a storm is nothing but exits, one section a VMA each.
+TEST(RmapCounts, Storms) {
+    using W = ExitStorm<Native, Rwsem310<Native>>;
+    constexpr std::uint64_t kChildren = 5;
+    const TrialCounts trial = run_one<W>({{"children", kChildren}});
+    const auto op = [&trial](std::string_view name) { return trial.op(W::info(), name); };
+    EXPECT_EQ(op("fork"), kSteps / 2);
+    EXPECT_EQ(op("exit"), kSteps / 2);
+    EXPECT_EQ(op("storm"), kSteps / 2 / kChildren);
+    EXPECT_GT(op("storm_ns"), 0U);
+    EXPECT_EQ(Counts(trial).writes(RmapSite::unlink), (kVmas + kFresh) * kSteps / 2);
+}
+
 // A chain of d links is cloned in one section however long it is.
 TEST(RmapCounts, OneSectionForAChainOfAnyLength) {
     using W = ForkServer<Native, Rwsem310<Native>>;

@@ -46,6 +46,17 @@ TYPED_TEST(RmapNative, ReclaimBesideForksKeepsTheMapWhole) {
     }
 }
 
+TYPED_TEST(RmapNative, StormsOfExitsKeepTheMapWhole) {
+    using W = ExitStorm<Native, TypeParam>;
+    for (const std::uint32_t threads : {1U, 3U}) {
+        const TrialCounts counts = run_native<W>(params_of<W>({{"children", 4}}), threads, 4 * kSteps);
+        EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+        // Several threads may use up their steps waiting for one that comes late.
+        EXPECT_TRUE(threads > 1 || counts.op(W::info(), "storm") > 0);
+        EXPECT_EQ(counts.op(W::info(), "exit"), counts.op(W::info(), "fork"));
+    }
+}
+
 TYPED_TEST(RmapNative, MigrationKeepsTheMapWhole) {
     using W = NumaMigration<Native, TypeParam>;
     for (const std::int64_t writers : {0, 100}) {
