@@ -20,7 +20,7 @@ class Sign:
 
 # One operation a workload, the one its users count: the others of the same loop move with it and would count the same
 # thing twice.
-FORKS = {"exit_storm": ("exit",), "fork_server": ("fork",)}
+FORKS = {"aim7": ("fork",), "exit_storm": ("exit",), "fork_server": ("fork",)}
 READERS = {"reclaim_scan": ("page_scanned",), "rw_mix": ("read",)}
 MIGRATION = {"numa_migration": ("page_migrated",)}
 WRITERS = {"reclaim_scan": ("fork",), "rw_mix": ("write",)}

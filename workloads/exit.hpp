@@ -28,12 +28,12 @@ void check_migration_entry(std::uint64_t pte) {
 }
 
 // The first process has touched all its VMAs of this kind before anybody forks: of their pages none is ever missing,
-// but those that a stack has room to grow by.
+// but those that a stack or heap has room to grow by.
 template <class E>
 bool always_has_page(const RmapConfig& config, const Vma<E>& vma, std::uint64_t entry) {
     const std::uint32_t number = vma.number.get();
     const std::uint64_t room = number + 1 == config.anon_vmas ? config.grow_pages : 0;
-    return number < config.anon_vmas && entry >= room;
+    return number < config.anon_vmas && entry >= room && entry - room < config.pages;
 }
 
 // Empties all entries of a VMA (zap_pte_range).

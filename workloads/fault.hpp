@@ -258,7 +258,7 @@ void touch_page(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, std:
 }
 
 // Grows the VMA by `pages` at its lower end (expand_downwards): mmap_sem for read, root lock for write,
-// page_table_lock. Bounds are keys of the trees, so the VMA leaves them and comes back. False: no memory or no room.
+// page_table_lock. False: no memory or no room.
 template <class E, class L, class Q>
 bool expand_stack(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, std::uint32_t pages) {
     Task<E>& task = thread.task;
@@ -273,20 +273,11 @@ bool expand_stack(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, st
             const std::uint64_t pgoff = vma.pgoff.get();
             done = pgoff - vma.origin.get() >= pages;
             if (done) {
-                const auto for_each_tree = [&vma](auto change) {
-                    for (Avc<E>* avc = vma.newest.get(); avc != nullptr; avc = avc->older.get()) {
-                        change(anon_vma_of<E, L>(avc->anon_vma.get())->fresh.tree, avc);
-                    }
-                };
-                if constexpr (Q::kReinsertOnExpand) {
-                    for_each_tree([](auto& tree, Avc<E>* avc) { AvcTree<E>::remove(tree, avc); });
-                }
-                const std::uint64_t start = vma.start.get();
-                vma.start.set(start - pages);
-                vma.pgoff.set(pgoff - pages);
-                if constexpr (Q::kReinsertOnExpand) {
-                    for_each_tree([](auto& tree, Avc<E>* avc) { AvcTree<E>::insert(tree, avc); });
-                }
+                change_bounds<E, L, Q::kReinsertOnExpand>(vma, [&vma, pgoff, pages] {
+                    const std::uint64_t start = vma.start.get();
+                    vma.start.set(start - pages);
+                    vma.pgoff.set(pgoff - pages);
+                });
             }
         }
         unlock_root_write(thread, root);

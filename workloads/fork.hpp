@@ -144,6 +144,22 @@ void append_vma(Mm<E>& mm, Vma<E>* vma) {
 }
 
 template <class E>
+void remove_vma(Mm<E>& mm, Vma<E>& vma) {
+    Vma<E>* const prev = vma.prev.get();
+    Vma<E>* const next = vma.next.get();
+    if (prev == nullptr) {
+        mm.first.set(next);
+    } else {
+        prev->next.set(next);
+    }
+    if (next == nullptr) {
+        mm.last.set(prev);
+    } else {
+        next->prev.set(prev);
+    }
+}
+
+template <class E>
 Mm<E>* make_mm(Memory<E>& memory) {
     // relaxed: a number, no more.
     const std::uint64_t id = memory.next_mm_id.fetch_add(1, relaxed);

@@ -197,6 +197,7 @@ struct VmaShape {
     std::uint64_t end = 0;
     std::uint64_t pgoff = 0;
     std::uint64_t origin = 0;
+    std::uint64_t limit = 0;
     std::uint32_t number = 0;
     VmaKind kind = VmaKind::anon;
     std::uint32_t protection = 0;
@@ -211,6 +212,7 @@ struct Vma {
           end(shape.end),
           pgoff(shape.pgoff),
           origin(shape.origin),
+          limit(shape.limit),
           mm(owner),
           next(nullptr),
           prev(nullptr),
@@ -235,6 +237,7 @@ struct Vma {
         copy.end = end.get();
         copy.pgoff = pgoff.get();
         copy.origin = origin.get();
+        copy.limit = limit.get();
         copy.number = number.get();
         copy.kind = kind.get();
         copy.protection = protection.get();
@@ -246,6 +249,7 @@ struct Vma {
     typename E::template Plain<std::uint64_t> end;     // not included
     typename E::template Plain<std::uint64_t> pgoff;   // index of the first page
     typename E::template Plain<std::uint64_t> origin;  // index of the page table's first entry: room to grow downwards
+    typename E::template Plain<std::uint64_t> limit;   // index behind its last entry: room to grow upwards
     typename E::template Plain<Mm<E>*> mm;
     typename E::template Plain<Vma*> next;  // in the order of addresses
     typename E::template Plain<Vma*> prev;

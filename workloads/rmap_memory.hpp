@@ -351,8 +351,8 @@ void free_table(Memory<E>& memory, PteTable<E>* table, std::uint64_t entries) {
 // Entries that the page table of a VMA has room for: its pages and those it may grow by.
 template <class E>
 std::uint64_t table_entries(const Vma<E>& vma) {
-    const std::uint64_t room = vma.pgoff.get() - vma.origin.get();
-    return room + vma.pages();
+    const std::uint64_t limit = vma.limit.get();
+    return limit - vma.origin.get();
 }
 
 // Makes sure that the VMA has a page table. Threads of one mm may race.

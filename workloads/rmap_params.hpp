@@ -26,6 +26,7 @@ enum class RmapSite : std::uint32_t {
     expand,             // expand_stack
     unlink,             // unlink_anon_vmas
     drain,              // anon_vma_free
+    adjust,             // vma_adjust
     referenced_active,  // page_referenced from shrink_active_list
     referenced,         // page_referenced from shrink_page_list
     unmap,              // try_to_unmap from shrink_page_list
@@ -33,10 +34,11 @@ enum class RmapSite : std::uint32_t {
     restore,            // remove_migration_ptes
     kCount
 };
-inline constexpr std::size_t kWriterSites = 6;
-inline constexpr std::size_t kReclaimSites = 9;
+inline constexpr std::size_t kWriterSites = 6;  // of forks and exits
+inline constexpr std::size_t kAllWriterSites = 7;
+inline constexpr std::size_t kReclaimSites = 10;
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(RmapSite::kCount)> kRmapSiteNames = {
-    "prepare",           "clone",      "fork_own", "expand",  "unlink", "drain",
+    "prepare",           "clone",      "fork_own", "expand",  "unlink", "drain", "adjust",
     "referenced_active", "referenced", "unmap",    "migrate", "restore"};
 
 // Operations of all rmap workloads. Each lists those that it makes; their places there are indices of
@@ -66,6 +68,8 @@ enum class RmapOp : std::uint32_t {
     entry_restored,
     storm,  // where many exit at once
     storm_ns,
+    brk,  // where processes change their address space
+    unmap,
     kCount
 };
 inline constexpr std::size_t kRmapOpCount = static_cast<std::size_t>(RmapOp::kCount);
@@ -96,6 +100,8 @@ inline constexpr std::array<OpInfo, kRmapOpCount> kRmapOps = {{
     {"entry_restored", "migration entries replaced by the page", false},
     {"storm", "storms", false},
     {"storm_ns", "ns of threads inside the exits of storms", false},
+    {"brk", "heaps grown", false},
+    {"unmap", "buffers mapped, used and unmapped", false},
 }};
 // Some of the operations, for a workload that does not make the others; the first is its headline.
 template <std::size_t kSome>
@@ -137,6 +143,8 @@ struct RmapConfig {
     std::uint32_t write_permille = 0;
     std::uint32_t fork_permille = 0;
     std::uint32_t compact_permille = 0;
+    std::uint32_t brk_pages = 0;
+    std::uint32_t buffers = 0;
     std::array<std::uint8_t, kRmapOpCount> op_index{};  // of each in the workload's list; kUnlisted: not there
 };
 inline constexpr std::uint8_t kUnlisted = 0xff;
@@ -177,11 +185,17 @@ enum class RmapParam : std::size_t {
     fork_permille,
     compact_permille,
     migrate_share,
+    brk_pages,
+    buffers,
     kCount
 };
 inline constexpr std::size_t kForkParamCount = static_cast<std::size_t>(RmapParam::kForkCount);
 inline constexpr std::size_t kReclaimParamCount = static_cast<std::size_t>(RmapParam::kReclaimCount);
 inline constexpr std::size_t kRmapParamCount = static_cast<std::size_t>(RmapParam::kCount);
+
+// A heap and a stack grow within one page table, even if one VMA is both.
+inline constexpr std::int64_t kMaxGrowth = 64;
+inline constexpr std::int64_t kMaxPagesOfHeap = 384;
 
 // A millisecond of injected work is more than any section of the kernel takes.
 inline constexpr std::int64_t kMaxInjectedNs = 1'000'000;
@@ -236,6 +250,9 @@ inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
      "Turns that move a batch from the list as compaction does, without mmap_sem, so that forks run meanwhile; 0 as in "
      "P5."},
     {"migrate_share", "1", 1, 1, 1000, "Weight of the threads that fault and migrate; all threads do."},
+    {"brk_pages", "pages", 4, 0, kMaxGrowth, "Pages by which each child grows its heap, by brk (estimate)."},
+    {"buffers", "vmas", 2, 0, 64,
+     "Buffers of pages_per_vma pages that each child maps, writes to and unmaps (estimate)."},
 }};
 
 // Some of the parameters, for a workload that offers no others.
@@ -322,6 +339,8 @@ inline RmapConfig rmap_config(const WorkloadInfo& info, const ParamValues& value
             .write_permille = count(RmapParam::write_permille),
             .fork_permille = count(RmapParam::fork_permille),
             .compact_permille = count(RmapParam::compact_permille),
+            .brk_pages = count(RmapParam::brk_pages),
+            .buffers = count(RmapParam::buffers),
             .op_index = op_index};
 }
 

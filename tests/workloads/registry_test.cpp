@@ -32,7 +32,8 @@ TEST(WorkloadRegistry, NamesAreTheDesignsAndUnique) {
         EXPECT_FALSE(info.summary.empty());
         EXPECT_FALSE(info.origin.empty());
     });
-    EXPECT_EQ(names, (std::set<std::string>{"exit_storm", "fork_server", "numa_migration", "reclaim_scan", "rw_mix"}));
+    EXPECT_EQ(names,
+              (std::set<std::string>{"aim7", "exit_storm", "fork_server", "numa_migration", "reclaim_scan", "rw_mix"}));
 }
 
 TEST(WorkloadRegistry, ParametersAreSound) {
@@ -92,6 +93,7 @@ TEST(WorkloadRegistry, HeadlinesAreWhatUsersCount) {
             }
         }
     });
+    EXPECT_EQ(headlines["aim7"], "fork:forks");
     EXPECT_EQ(headlines["exit_storm"], "exit:exits");
     EXPECT_EQ(headlines["fork_server"], "fork:forks");
     EXPECT_EQ(headlines["numa_migration"], "page_migrated:pages");
@@ -99,6 +101,7 @@ TEST(WorkloadRegistry, HeadlinesAreWhatUsersCount) {
 }
 
 TEST(WorkloadRegistry, InfoIsTheSameForEveryLock) {
+    EXPECT_EQ(&(Aim7<Native, TicketLock<Native>>::info()), &(Aim7<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(ExitStorm<Native, TicketLock<Native>>::info()), &(ExitStorm<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(NumaMigration<Native, TicketLock<Native>>::info()), &(NumaMigration<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(ForkServer<Native, TicketLock<Native>>::info()), &(ForkServer<Native, Rwsem310<Native>>::info()));

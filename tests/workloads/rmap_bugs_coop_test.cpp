@@ -30,6 +30,9 @@ struct PutInsideLock : FaithfulRmap {
 struct NoReinsert : FaithfulRmap {
     static constexpr bool kReinsertOnExpand = false;
 };
+struct NoReinsertAbove : FaithfulRmap {
+    static constexpr bool kReinsertOnAdjust = false;
+};
 struct ReleaseOutsideSection : FaithfulRmap {
     static constexpr bool kReleaseInSection = false;
 };
@@ -90,6 +93,7 @@ class Orphan {
         config.pages = 2;
         config.batch = 4;
         config.grow_pages = 1;
+        config.brk_pages = 1;
         return config;
     }
 
@@ -153,16 +157,21 @@ CoopTrial exit_beside_walker(std::uint64_t seed) {
     });
 }
 
-// The child grows its stack, shares the new page with a child of its own, and gets it back from swap as a page of the
-// root, whose tree then has members with different bounds.
-template <class L, class Q>
+// The child grows its stack or its heap and gets a page there back from swap. That of the stack it shares with a child
+// of its own, so that it comes back as a page of the root, whose tree then has members with different lower bounds. A
+// wrong upper bound shows in the smallest tree already; a member that joins would mend it.
+enum class Grows { stack, heap };
+template <class L, class Q, Grows kWhat = Grows::stack>
 CoopTrial grown_page(std::uint64_t seed) {
     return Orphan<L, Q>::run(seed, 1, [](Orphan<L, Q>& orphan, auto& thread, ThreadId) {
         auto& rmap = orphan.trial.rmap();
-        check(expand_stack(rmap, thread, orphan.vma(), 1), "there is room to grow");
-        const std::uint64_t grown = orphan.vma().pgoff.get();
+        const bool stack = kWhat == Grows::stack;
+        check(stack ? expand_stack(rmap, thread, orphan.vma(), 1) : grow_heap(rmap, thread, orphan.vma(), 1),
+              "there is room to grow");
+        const std::uint64_t first = orphan.vma().pgoff.get();
+        const std::uint64_t grown = stack ? first : first + orphan.vma().pages() - 1;
         touch_page(rmap, thread, orphan.vma(), grown);
-        Mm<Env>* const grandchild = fork_mm(rmap, thread, *orphan.child);
+        Mm<Env>* const grandchild = stack ? fork_mm(rmap, thread, *orphan.child) : nullptr;
         const auto reclaim_all = [&rmap, &thread] {
             for (int turn = 0; turn < 8; ++turn) {
                 shrink_lists(rmap, thread);
@@ -173,7 +182,9 @@ CoopTrial grown_page(std::uint64_t seed) {
         reclaim_all();
         check(thread.task.ctx.stats.ops[static_cast<std::size_t>(RmapOp::swap_in)] == 1, "the page came back once");
         for (Mm<Env>* mm : {grandchild, orphan.child, &orphan.trial.parent()}) {
-            exit_mm(rmap, thread, mm);
+            if (mm != nullptr) {
+                exit_mm(rmap, thread, mm);
+            }
         }
     });
 }
@@ -211,6 +222,12 @@ TYPED_TEST(RmapFaults, B8LastReferenceInsideTheLock) {
 
 TYPED_TEST(RmapFaults, B10BoundsChangedInsideTheTrees) {
     expect_found(&grown_page<TypeParam, NoReinsert>, &grown_page<TypeParam, FaithfulRmap>, CoopFailure::check_failed);
+}
+
+TYPED_TEST(RmapFaults, B10UpperBoundChangedInsideTheTrees) {
+    const Found found = expect_found(&grown_page<TypeParam, NoReinsertAbove, Grows::heap>,
+                                     &grown_page<TypeParam, FaithfulRmap, Grows::heap>, CoopFailure::check_failed);
+    EXPECT_NE(found.text.find("every entry that maps a page is in the tree"), std::string::npos) << found.text;
 }
 
 // In the right order the root outlives its children even without references, as long as nobody reclaims.

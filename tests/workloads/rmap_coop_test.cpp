@@ -92,6 +92,28 @@ TYPED_TEST(RmapCoop, ForksAndExitsKeepTheMapWhole) {
     EXPECT_GT(sums.fork_failed, 0U);
 }
 
+TYPED_TEST(RmapCoop, GrowthAndBuffersKeepTheMapWhole) {
+    using W = Aim7<Coop, TypeParam>;
+    std::uint64_t heaps = 0;
+    std::uint64_t buffers = 0;
+    std::uint64_t lost_races = 0;
+    for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+        ParamValues params = small_params<W>(seed);
+        params[place_of(W::info().params, "brk_pages", &ParamInfo::key)] = static_cast<std::int64_t>(seed % 3);
+        params[place_of(W::info().params, "buffers", &ParamInfo::key)] = static_cast<std::int64_t>(seed % 2);
+        const auto threads = static_cast<unsigned>(2 + seed % 7);
+        const CoopTrial trial =
+            run_coop_trial<W>({.seed = seed, .threads = threads, .max_steps = 4'000'000}, params, 2);
+        ASSERT_TRUE(trial.passed()) << trial.failures();
+        heaps += trial.counts.op(W::info(), "brk");
+        buffers += trial.counts.op(W::info(), "unmap");
+        lost_races += trial.slow_writes;
+    }
+    EXPECT_GT(heaps, seeds());
+    EXPECT_GT(buffers, seeds());
+    EXPECT_GT(lost_races, 0U);  // they met at the roots
+}
+
 TYPED_TEST(RmapCoop, StormsOfExitsKeepTheMapWhole) {
     using W = ExitStorm<Coop, TypeParam>;
     std::uint64_t storms = 0;

@@ -65,6 +65,25 @@ TEST(RmapCounts, Storms) {
     EXPECT_EQ(Counts(trial).writes(RmapSite::unlink), (kVmas + kFresh) * kSteps / 2);
 }
 
+// What a child does besides: one section for its heap, one for its stack, two a buffer.
+TEST(RmapCounts, ChildrenThatChangeTheirAddressSpace) {
+    using W = Aim7<Native, Rwsem310<Native>>;
+    constexpr std::uint64_t kBuffers = 3;
+    const TrialCounts trial =
+        run_one<W>({{"buffers", kBuffers}, {"brk_pages", 5}, {"touch_permille", 0}, {"source_touch_pages", 0}});
+    const Counts counts(trial);
+    EXPECT_EQ(trial.op(W::info(), "fork"), kSteps);
+    EXPECT_EQ(trial.op(W::info(), "brk"), kSteps);
+    EXPECT_EQ(trial.op(W::info(), "unmap"), kBuffers * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::adjust), kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::expand), kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::prepare), (kFresh + kBuffers) * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + kFresh + kBuffers) * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kSteps);
+    // Two pages of stack, five of heap, one a fresh VMA and one a buffer.
+    EXPECT_EQ(trial.op(W::info(), "fault"), (2 + 5 + kFresh + kBuffers) * kSteps);
+}
+
 // A chain of d links is cloned in one section however long it is.
 TEST(RmapCounts, OneSectionForAChainOfAnyLength) {
     using W = ForkServer<Native, Rwsem310<Native>>;

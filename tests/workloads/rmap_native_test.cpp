@@ -46,6 +46,17 @@ TYPED_TEST(RmapNative, ReclaimBesideForksKeepsTheMapWhole) {
     }
 }
 
+TYPED_TEST(RmapNative, GrowthAndBuffersKeepTheMapWhole) {
+    using W = Aim7<Native, TypeParam>;
+    for (const std::uint32_t threads : {1U, 3U}) {
+        const TrialCounts counts =
+            run_native<W>(params_of<W>({{"children", 4}, {"touch_permille", 200}}), threads, kSteps);
+        EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+        EXPECT_EQ(counts.op(W::info(), "brk"), kSteps * threads);
+        EXPECT_EQ(counts.op(W::info(), "unmap"), 2 * kSteps * threads);
+    }
+}
+
 TYPED_TEST(RmapNative, StormsOfExitsKeepTheMapWhole) {
     using W = ExitStorm<Native, TypeParam>;
     for (const std::uint32_t threads : {1U, 3U}) {
@@ -87,6 +98,15 @@ TEST(RmapNativePaths, FailedAllocationsLeaveNothing) {
     EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::fork_failed)), 0U);
     EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::avc_retry)), 0U);
     EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::swap_failed)), 0U);
+}
+
+// Heap and stack are one VMA with as many pages as it may have.
+TEST(RmapNativePaths, HeapAndStackInOneVma) {
+    using W = Aim7<Native, QrwLock<Native, SubWord::mixed>>;
+    const TrialCounts counts = run_native<W>(
+        params_of<W>({{"anon_vmas", 1}, {"pages_per_vma", kMaxPagesOfHeap}, {"grow_pages", 64}, {"brk_pages", 64}}), 2,
+        12);
+    EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
 }
 
 // Shapes at the edge of what the parameters allow.
