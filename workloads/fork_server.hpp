@@ -23,6 +23,7 @@ inline constexpr WorkloadInfo kForkServerInfo = {
     .share_param = kForkServerShares,
     .ops = std::span(kRmapOps).first<kForkOps>(),
     .sites = std::span(kRmapSiteNames).first<kWriterSites>(),
+    .quick = true,
 };
 }  // namespace detail
 

@@ -26,6 +26,7 @@ inline constexpr WorkloadInfo kReclaimInfo = {
     .share_param = kReclaimShares,
     .ops = std::span(kRmapOps).first<kReclaimOps>(),
     .sites = std::span(kRmapSiteNames).first<kReclaimSites>(),
+    .quick = true,
 };
 }  // namespace detail
 

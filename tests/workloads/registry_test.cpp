@@ -82,6 +82,17 @@ TEST(WorkloadRegistry, RolesOpsAndSitesFit) {
     });
 }
 
+// Each more would lengthen the main job, which promises minutes.
+TEST(WorkloadRegistry, QuickPlanIsShort) {
+    std::set<std::string> quick;
+    for_each_info([&quick](const WorkloadInfo& info) {
+        if (info.quick) {
+            quick.insert(std::string(info.name));
+        }
+    });
+    EXPECT_EQ(quick, (std::set<std::string>{"fork_server", "reclaim_scan", "rw_mix"}));
+}
+
 // What summaries and figures show of each workload.
 TEST(WorkloadRegistry, HeadlinesAreWhatUsersCount) {
     std::map<std::string, std::string> headlines;

@@ -34,7 +34,7 @@ inline Found search(const Scenario& scenario, std::uint64_t seeds) {
 
 // Returns what was found without the rule.
 inline Found expect_found(const Scenario& faulty, const Scenario& right, CoopFailure kind) {
-    const Found found = search(faulty, kSearch);
+    Found found = search(faulty, kSearch);
     EXPECT_NE(found.seed, 0U) << "not found in " << kSearch << " schedules";
     EXPECT_EQ(found.kind, kind) << found.text;
     EXPECT_EQ(search(right, kControl).text, "");
