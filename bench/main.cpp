@@ -26,7 +26,7 @@ constexpr const char* kFooter =
 void add_run(CLI::App& app, RawRunOptions& raw) {
     CLI::App* run = app.add_subcommand("run", "Measure locks on workloads on this machine");
     run->add_option("--locks", raw.locks, "Globs of lock names, comma-separated [all but controls and .yield builds]");
-    run->add_option("--workloads", raw.workloads, "Globs of workload names [all]");
+    run->add_option("--workloads", raw.workloads, "Globs of workload names [all; three with --quick]");
     run->add_option("--threads", raw.threads, "Thread counts, or auto: 1, 2, 4 .. up to the usable CPUs [auto]");
     run->add_option("--placements", raw.placements, "Where threads go, see 'lockbench list placements' [compact]");
     run->add_option("--lock-home", raw.lock_homes,
@@ -42,7 +42,7 @@ void add_run(CLI::App& app, RawRunOptions& raw) {
     run->add_option("--out", raw.out, "Folder for the files of the run; must not exist or be empty [out/<UTC time>]");
     run->add_option("--resume", raw.resume, "Go on with an interrupted run in this folder");
     run->add_flag("--quick", raw.quick,
-                  "The short comparison: threads 1 and 2, ten windows of 100 ms; some two minutes");
+                  "The short comparison: three workloads, threads 1 and 2, ten windows of 100 ms; some two minutes");
     run->add_flag("--full", raw.full, "All placements that differ here, twenty windows of 500 ms");
     run->add_flag("--no-uncontended", raw.no_uncontended, "Leave the uncontended costs out");
     run->add_flag("--no-untimed", raw.no_untimed, "Leave the untimed pass out");

@@ -191,11 +191,11 @@ std::vector<const LockRunner*> select_locks(const std::vector<std::string>& glob
     return selected;
 }
 
-std::vector<const WorkloadInfo*> select_workloads(const std::vector<std::string>& globs) {
+std::vector<const WorkloadInfo*> select_workloads(const std::vector<std::string>& globs, bool quick) {
     check_globs("--workloads", globs, workload_names(), "workload");
     std::vector<const WorkloadInfo*> selected;
     for (const WorkloadInfo* info : workload_infos()) {
-        if (globs.empty() || matches_any(globs, info->name)) {
+        if (globs.empty() ? !quick || info->quick : matches_any(globs, info->name)) {
             selected.push_back(info);
         }
     }
@@ -208,7 +208,7 @@ RunOptions check_run_options(const RawRunOptions& raw) {
     }
     RunOptions options;
     options.locks = select_locks(split_list("--locks", raw.locks));
-    options.workloads = select_workloads(split_list("--workloads", raw.workloads));
+    options.workloads = select_workloads(split_list("--workloads", raw.workloads), raw.quick);
     options.threads = parse_threads(split_list("--threads", raw.threads));
     if (raw.quick && raw.threads.empty()) {
         options.threads = {1, 2};

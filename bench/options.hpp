@@ -81,7 +81,8 @@ std::int64_t parse_number(const std::string& option, const std::string& text, st
 // Locks that match any of the comma-separated globs. Without globs: every lock that is neither a control nor a ".yield"
 // build, which exists for oversubscribed cells.
 std::vector<const LockRunner*> select_locks(const std::vector<std::string>& globs);
-std::vector<const WorkloadInfo*> select_workloads(const std::vector<std::string>& globs);
+// Without globs: every workload, or those of the quick plan.
+std::vector<const WorkloadInfo*> select_workloads(const std::vector<std::string>& globs, bool quick);
 
 // "a,b" and {"a", "b"} are the same list; empty elements are refused.
 std::vector<std::string> split_list(const std::string& option, const std::vector<std::string>& values);

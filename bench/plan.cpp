@@ -49,7 +49,8 @@ std::vector<bool> reading_threads(const WorkloadInfo& info, const ParamValues& p
     }
     std::vector<bool> reads;
     for (const RoleId role : assign_roles(threads, shares)) {
-        reads.push_back(role != kEveryRole && (info.roles[role] == "reader" || info.roles[role] == "reclaim"));
+        const std::string_view name = role == kEveryRole ? "" : info.roles[role];
+        reads.push_back(name == "reader" || name == "reclaim" || name == "migrate");
     }
     return reads;
 }

@@ -20,8 +20,9 @@ class Sign:
 
 # One operation a workload, the one its users count: the others of the same loop move with it and would count the same
 # thing twice.
-FORKS = {"fork_server": ("fork",)}
+FORKS = {"aim7": ("fork",), "exit_storm": ("exit",), "fork_server": ("fork",)}
 READERS = {"reclaim_scan": ("page_scanned",), "rw_mix": ("read",)}
+MIGRATION = {"numa_migration": ("page_migrated",)}
 WRITERS = {"reclaim_scan": ("fork",), "rw_mix": ("write",)}
 SIGNS = (
     Sign("rwsem_3_10", "rwsem_3_8", "faster", FORKS,
@@ -41,7 +42,7 @@ SIGNS = (
          "fairness cost between -4.8 % and +1.4 % on AIM7 (Linux commit 70af2f8a4f48, 2014)"),
     Sign("rwlock_classic", "rwsem_3_10", "faster", READERS,
          "the same for the readers: page reclaim walks under the lock (the debate of September 2013)"),
-    Sign("rwsem_3_10", "mutex_3_10", "faster", READERS,
+    Sign("rwsem_3_10", "mutex_3_10", "faster", {**READERS, **MIGRATION},
          "walkers that share the lock were why the mutex became an rwsem (Linux commit 4fc3f1d66b1e, 2012)"),
     Sign("qrwlock", "rwlock_classic", "faster", WRITERS,
          "long scans starve the writers of an unfair rwlock_t (the objection of September 2013; the reason for "

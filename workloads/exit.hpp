@@ -21,6 +21,21 @@ void remove_mapping(Page<E>* page) {
     check(before > 0, "a mapping that goes was counted");
 }
 
+// A page is locked as long as a migration entry names it. Under the PTE lock of the entry.
+template <class E>
+void check_migration_entry(std::uint64_t pte) {
+    check((read_locked(Pte::page<E>(pte)->flags) & kPageLocked) != 0, "a page that a migration entry names is locked");
+}
+
+// The first process has touched all its VMAs of this kind before anybody forks: of their pages none is ever missing,
+// but those that a stack or heap has room to grow by.
+template <class E>
+bool always_has_page(const RmapConfig& config, const Vma<E>& vma, std::uint64_t entry) {
+    const std::uint32_t number = vma.number.get();
+    const std::uint64_t room = number + 1 == config.anon_vmas ? config.grow_pages : 0;
+    return number < config.anon_vmas && entry >= room && entry - room < config.pages;
+}
+
 // Empties all entries of a VMA (zap_pte_range).
 template <class E>
 void zap_vma(Memory<E>& memory, Task<E>& task, Vma<E>& vma) {
@@ -37,6 +52,7 @@ void zap_vma(Memory<E>& memory, Task<E>& task, Vma<E>& vma) {
         for (; at < entries && task.dropped_count + 1 < task.dropped.size(); ++at) {
             auto& entry = table->pte(at);
             if (read_locked(entry) == 0) {
+                check(!always_has_page(memory.config, vma, at), "no entry of a page that a process has is lost");
                 continue;
             }
             // relaxed: under the PTE lock; an exchange, as the hardware may set the young bit meanwhile.
@@ -45,6 +61,8 @@ void zap_vma(Memory<E>& memory, Task<E>& task, Vma<E>& vma) {
                 Page<E>* const page = Pte::page<E>(pte);
                 remove_mapping(page);
                 drop_later(memory, task, page);
+            } else if (Pte::migrating(pte)) {
+                check_migration_entry<E>(pte);  // it holds no reference
             } else {
                 put_slot(memory, SwapSlot<E>::of(pte));
             }

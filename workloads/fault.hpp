@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A process touches its pages: first touch, copy on write, return from swap, growth of the stack.
+// A process touches its pages: first touch, copy on write, return from swap, a page that moves, growth of the stack.
 //
-// Origin: handle_pte_fault, do_anonymous_page, do_wp_page and do_swap_page of mm/memory.c, page_add_new_anon_rmap,
-//   page_add_anon_rmap and page_move_anon_rmap of mm/rmap.c, expand_downwards of mm/mmap.c, Linux 3.12.
+// Origin: handle_pte_fault, do_anonymous_page, do_wp_page and do_swap_page of mm/memory.c, migration_entry_wait of
+//   mm/migrate.c, page_add_new_anon_rmap, page_add_anon_rmap and page_move_anon_rmap of mm/rmap.c, expand_downwards of
+//   mm/mmap.c, Linux 3.12.
 // Differs: no zero page: a first touch is a write. A page that comes back from swap is a new one, as there is no swap
 //   cache. The touch itself is one step: it marks the entry young and moves no data.
 //
@@ -153,7 +154,8 @@ bool fault_write_protected(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>
     bool settled = false;
     {
         const SpinHold<E> hold(task, table->lock, Rank::pte);
-        // acquire (A1, pairs with R2, R3, fork.hpp:R3, reclaim.hpp:R1): the page's or the slot's fields are seen.
+        // acquire (A1, pairs with R2, R3, fork.hpp:R3, reclaim.hpp:R1, migrate.hpp:R2): the page's or the slot's fields
+        // are seen.
         pte = entry.load(acquire);
         if (!Pte::present(pte) || (pte & Pte::kWrite) != 0) {
             return true;  // it changed meanwhile: the caller looks again
@@ -179,6 +181,35 @@ bool fault_write_protected(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>
     return true;
 }
 
+// The page moves: wait until whoever moves it has unlocked it, and fault again (migration_entry_wait). mmap_sem is held
+// for read all the while.
+template <class E, class L, class Q>
+void wait_for_migration(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, std::uint64_t index) {
+    using P = typename E::P;
+    Task<E>& task = thread.task;
+    PteTable<E>* const table = table_of(vma);
+    Page<E>* page = nullptr;
+    {
+        const SpinHold<E> hold(task, table->lock, Rank::pte);
+        const std::uint64_t pte = read_locked(table->pte(vma.slot(index)));
+        if (!Pte::migrating(pte)) {
+            return;
+        }
+        check_migration_entry<E>(pte);
+        page = Pte::page<E>(pte);
+        if constexpr (Q::kWaiterHoldsPage) {
+            page->count.add(1, relaxed);  // relaxed: who moves the page holds it while this entry stands
+        }
+    }
+    task.ranks.take(Rank::page);
+    PageLock<P>::wait(page->flags);
+    task.ranks.drop(Rank::page);
+    if constexpr (Q::kWaiterHoldsPage) {
+        put_page(rmap.memory, task, page);
+    }
+    task.count(RmapOp::migration_wait);
+}
+
 // One fault, with mmap_sem for read (handle_mm_fault). False: no memory.
 template <class E, class L, class Q>
 bool handle_fault(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, std::uint64_t index) {
@@ -193,6 +224,8 @@ bool handle_fault(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, st
         done = fault_anonymous(rmap, thread, vma, index);
     } else if (Pte::swapped(pte)) {
         fault_swapped(rmap, thread, vma, index, pte);
+    } else if (Pte::migrating(pte)) {
+        wait_for_migration(rmap, thread, vma, index);
     } else {
         done = fault_write_protected(rmap, thread, vma, index);
     }
@@ -225,7 +258,7 @@ void touch_page(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, std:
 }
 
 // Grows the VMA by `pages` at its lower end (expand_downwards): mmap_sem for read, root lock for write,
-// page_table_lock. Bounds are keys of the trees, so the VMA leaves them and comes back. False: no memory or no room.
+// page_table_lock. False: no memory or no room.
 template <class E, class L, class Q>
 bool expand_stack(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, std::uint32_t pages) {
     Task<E>& task = thread.task;
@@ -240,20 +273,11 @@ bool expand_stack(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, st
             const std::uint64_t pgoff = vma.pgoff.get();
             done = pgoff - vma.origin.get() >= pages;
             if (done) {
-                const auto for_each_tree = [&vma](auto change) {
-                    for (Avc<E>* avc = vma.newest.get(); avc != nullptr; avc = avc->older.get()) {
-                        change(anon_vma_of<E, L>(avc->anon_vma.get())->fresh.tree, avc);
-                    }
-                };
-                if constexpr (Q::kReinsertOnExpand) {
-                    for_each_tree([](auto& tree, Avc<E>* avc) { AvcTree<E>::remove(tree, avc); });
-                }
-                const std::uint64_t start = vma.start.get();
-                vma.start.set(start - pages);
-                vma.pgoff.set(pgoff - pages);
-                if constexpr (Q::kReinsertOnExpand) {
-                    for_each_tree([](auto& tree, Avc<E>* avc) { AvcTree<E>::insert(tree, avc); });
-                }
+                change_bounds<E, L, Q::kReinsertOnExpand>(vma, [&vma, pgoff, pages] {
+                    const std::uint64_t start = vma.start.get();
+                    vma.start.set(start - pages);
+                    vma.pgoff.set(pgoff - pages);
+                });
             }
         }
         unlock_root_write(thread, root);

@@ -9,7 +9,7 @@
 // Locks: mmap_sem of parent and child for write; for each VMA with an anon_vma two write sections of the root lock (all
 // ancestors' trees; the child's own anon_vma); its file's mutex; PTE locks of child and parent together. The copy of
 // entries, most of a fork's time, is outside the root lock: a walk finds an entry in the parent or, behind it in the
-// tree, in the child.
+// tree, in the child. So does the walk that ends a migration: the child's copy of a migration entry lies behind.
 #pragma once
 
 #include "workloads/exit.hpp"
@@ -88,10 +88,10 @@ bool fork_anon_vma(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& to, co
 }
 
 // Copies one entry (copy_one_pte). Under both PTE locks; the child's entry is not young.
-template <class E>
+template <class E, class Q>
 void copy_entry(typename E::template Atomic<std::uint64_t>& to, typename E::template Atomic<std::uint64_t>& from) {
     std::uint64_t pte = read_locked(from);
-    if (pte == 0) {
+    if (pte == 0 || (!Q::kForkKeepsMigration && Pte::migrating(pte))) {
         return;
     }
     if (Pte::present(pte)) {
@@ -103,6 +103,12 @@ void copy_entry(typename E::template Atomic<std::uint64_t>& to, typename E::temp
             pte &= ~Pte::kWrite;
         }
         pte &= ~Pte::kYoung;
+    } else if (Pte::migrating(pte)) {
+        check_migration_entry<E>(pte);
+        if (Q::kForkDemotesMigration && (pte & Pte::kWrite) != 0) {
+            pte &= ~Pte::kWrite;
+            from.store(pte, relaxed);  // relaxed: under the PTE lock; the hardware leaves such an entry alone
+        }
     } else {
         SwapSlot<E>::of(pte)->count.add(1, relaxed);  // relaxed: the parent's entry holds the slot
     }
@@ -110,7 +116,7 @@ void copy_entry(typename E::template Atomic<std::uint64_t>& to, typename E::temp
     to.store(pte, release);
 }
 
-template <class E>
+template <class E, class Q>
 void copy_table(Memory<E>& memory, Task<E>& task, Vma<E>& to, Vma<E>& from) {
     PteTable<E>* const source = table_of(from);
     if (source == nullptr) {
@@ -121,7 +127,7 @@ void copy_table(Memory<E>& memory, Task<E>& task, Vma<E>& to, Vma<E>& from) {
     const SpinHold<E> hold_target(task, target->lock, Rank::pte);
     const SpinHold<E> hold_source(task, source->lock, Rank::pte);
     for (std::uint64_t at = 0; at < entries; ++at) {
-        copy_entry<E>(target->pte(at), source->pte(at));
+        copy_entry<E, Q>(target->pte(at), source->pte(at));
     }
 }
 
@@ -135,6 +141,22 @@ void append_vma(Mm<E>& mm, Vma<E>* vma) {
         last->next.set(vma);
     }
     mm.last.set(vma);
+}
+
+template <class E>
+void remove_vma(Mm<E>& mm, Vma<E>& vma) {
+    Vma<E>* const prev = vma.prev.get();
+    Vma<E>* const next = vma.next.get();
+    if (prev == nullptr) {
+        mm.first.set(next);
+    } else {
+        prev->next.set(next);
+    }
+    if (next == nullptr) {
+        mm.last.set(prev);
+    } else {
+        next->prev.set(prev);
+    }
 }
 
 template <class E>
@@ -163,7 +185,7 @@ Mm<E>* fork_mm(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Mm<E>& parent) {
         change_file_tree(task, *to, true);
         append_vma(*child, to);
         if (anon_vma_tag(*to) != nullptr) {
-            copy_table(memory, task, *to, *from);
+            copy_table<E, Q>(memory, task, *to, *from);
         }
     }
     if (whole && task.config.copy_ns != 0) {

@@ -23,6 +23,7 @@ inline constexpr WorkloadInfo kForkServerInfo = {
     .share_param = kForkServerShares,
     .ops = std::span(kRmapOps).first<kForkOps>(),
     .sites = std::span(kRmapSiteNames).first<kWriterSites>(),
+    .quick = true,
 };
 }  // namespace detail
 
@@ -31,7 +32,7 @@ class ForkServer {
   public:
     static const WorkloadInfo& info() { return detail::kForkServerInfo; }
 
-    explicit ForkServer(const TrialSetup& setup) : trial_(rmap_config(setup.params), setup) {}
+    explicit ForkServer(const TrialSetup& setup) : trial_(rmap_config(info(), setup.params), setup) {}
 
     class Thread {
       public:

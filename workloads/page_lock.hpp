@@ -40,11 +40,23 @@ class PageLock {
     }
 
     static void unlock(Flags& flags) {
-        // release (R1, pairs with A1 and A2): the next holder sees all that this one did.
+        // release (R1, pairs with A1, A2, A3): the next holder sees all that this one did.
         const std::uint32_t old = flags.fetch_and(~(kPageLocked | kPageWaiters), release);
         check((old & kPageLocked) != 0, "a page that is unlocked was locked");
         if ((old & kPageWaiters) != 0) {
             P::unpark(flags, kEverybody);
+        }
+    }
+
+    // Sleeps until nobody holds the lock and does not take it (wait_on_page_locked). The caller has a reference.
+    static void wait(Flags& flags) {
+        for (typename P::template EffectLoop<kAttemptBound> loop;; loop.again()) {
+            // acquire (A3, pairs with R1): what the last holder did to the page's mappings is seen.
+            const std::uint32_t seen = flags.load(acquire);
+            if ((seen & kPageLocked) == 0) {
+                return;
+            }
+            sleep(flags, seen);
         }
     }
 
@@ -63,11 +75,16 @@ class PageLock {
                 }
                 continue;
             }
-            const std::uint32_t waited = seen | kPageWaiters;
-            // relaxed: announces a sleeper; the unlocker's exchange reads the same word.
-            if (seen == waited || flags.try_cas(seen, waited, relaxed)) {
-                P::park(flags, waited, P::never());
-            }
+            sleep(flags, seen);
+        }
+    }
+
+    // Sleeps if the flags still are what was seen, locked.
+    static void sleep(Flags& flags, std::uint32_t seen) {
+        const std::uint32_t waited = seen | kPageWaiters;
+        // relaxed: announces a sleeper; the unlocker's exchange reads the same word.
+        if (seen == waited || flags.try_cas(seen, waited, relaxed)) {
+            P::park(flags, waited, P::never());
         }
     }
 };

@@ -25,6 +25,15 @@ struct FaithfulRmap {
     static constexpr bool kUnlinkNewestFirst = true;    // children before their root
     static constexpr bool kChildHoldsRoot = true;       // each child has a reference on its root
     static constexpr bool kReleaseInSection = true;     // a released lock may be looked at when its root is gone
+    static constexpr bool kReinsertOnAdjust = true;     // those of the upper end too
+    // Migration:
+    static constexpr bool kForkKeepsMigration = true;    // a child gets its parent's migration entries
+    static constexpr bool kForkDemotesMigration = true;  // as those no longer give a right to write
+    static constexpr bool kRestoreUnderLock = true;      // the second walk needs the root lock as the first one does
+    static constexpr bool kRestoreBeforeUnlock = true;   // who waits for the page lock finds the page mapped
+    static constexpr bool kWaiterHoldsPage = true;       // the page that is waited for may end meanwhile
+    static constexpr bool kMovePinsAnonVma = true;       // between the walks no mapping keeps the anon_vma
+    static constexpr bool kMoveCountsUsers = true;       // a page that somebody else uses stays where it is
 };
 
 template <class E, class L, class Q = FaithfulRmap>
@@ -173,6 +182,24 @@ void link_avc(Vma<E>& vma, Avc<E>* avc, AnonVma<E, L>* anon_vma) {
     avc->anon_vma.set(tag_of(anon_vma));
     chain_add(vma, avc);
     AvcTree<E>::insert(anon_vma->fresh.tree, avc);
+}
+
+// Changes the VMA's bounds. They are keys of the trees, so it leaves them all and comes back. Under the root's write
+// lock.
+template <class E, class L, bool kReinsert, class F>
+void change_bounds(Vma<E>& vma, F&& change) {
+    const auto for_each_tree = [&vma](auto visit) {
+        for (Avc<E>* avc = vma.newest.get(); avc != nullptr; avc = avc->older.get()) {
+            visit(anon_vma_of<E, L>(avc->anon_vma.get())->fresh.tree, avc);
+        }
+    };
+    if constexpr (kReinsert) {
+        for_each_tree([](auto& tree, Avc<E>* avc) { AvcTree<E>::remove(tree, avc); });
+    }
+    change();
+    if constexpr (kReinsert) {
+        for_each_tree([](auto& tree, Avc<E>* avc) { AvcTree<E>::insert(tree, avc); });
+    }
 }
 
 // May fault(a) share the anon_vma of `near`? Both VMAs, one after the other, look like one that mprotect has split.

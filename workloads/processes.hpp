@@ -8,7 +8,7 @@
 // and then forks from the youngest, as the users of AIM7 or a shell do: only root locks and files are shared then.
 #pragma once
 
-#include "workloads/fork.hpp"
+#include "workloads/adjust.hpp"
 #include "workloads/rmap_verify.hpp"
 #include "workloads/shrink.hpp"
 
@@ -74,22 +74,26 @@ class ProcessTrial {
     void build_parent() {
         const RmapConfig& settings = config();
         for (std::uint32_t i = 0; i < settings.anon_vmas; ++i) {
-            // The last one is the stack: it has room to grow.
-            const std::uint64_t room = i + 1 == settings.anon_vmas ? settings.grow_pages : 0;
-            const std::uint64_t start = end_ + kGap + room;
-            add_vma({.start = start, .end = start + settings.pages, .pgoff = start, .origin = start - room});
+            // The first one is the heap and the last one the stack: they have room to grow.
+            const std::uint64_t above = i == 0 ? settings.brk_pages : 0;
+            const std::uint64_t below = i + 1 == settings.anon_vmas ? settings.grow_pages : 0;
+            const std::uint64_t start = end_ + kGap + below;
+            const std::uint64_t end = start + settings.pages;
+            add_vma({.start = start, .end = end, .pgoff = start, .origin = start - below, .limit = end + above});
+            end_ += above;
         }
         for (std::uint32_t i = 0; i < settings.fresh_vmas; ++i) {
             const std::uint64_t start = end_ + (i % 2 == 0 ? kGap : 0);
-            add_vma(
-                {.start = start, .end = start + settings.pages, .pgoff = start, .origin = start, .protection = i % 2});
+            const std::uint64_t end = start + settings.pages;
+            add_vma({.start = start, .end = end, .pgoff = start, .origin = start, .limit = end, .protection = i % 2});
         }
         for (std::uint32_t i = 0; i < settings.file_vmas; ++i) {
             File<E>* const file = rmap_.memory.files.make(i);
             file->next.set(rmap_.memory.first_file.get());
             rmap_.memory.first_file.set(file);
             const std::uint64_t start = end_ + kGap;
-            add_vma({.start = start, .end = start + settings.pages, .kind = VmaKind::file, .file = file});
+            const std::uint64_t end = start + settings.pages;
+            add_vma({.start = start, .end = end, .limit = settings.pages, .kind = VmaKind::file, .file = file});
         }
         std::uint32_t left = settings.anon_vmas;
         for (Vma<E>* vma = parent_->first.get(); vma != nullptr && left > 0; vma = vma->next.get(), --left) {
@@ -156,12 +160,29 @@ class Family {
         return PageCursor<E>(mm, config.anon_vmas, config.pages, thread_.task.ctx.random.below(kMaxPagesPerVma));
     }
 
-    // One turn of a server: make room, write what it works on, fork, let the child work and live on.
+    // Forks as many children as live at a time.
+    void fork_children() {
+        while (children_ < trial_.config().children) {
+            if (Mm<E>* const child = fork_mm(trial_.rmap(), thread_, *source_); child != nullptr) {
+                push(child);
+            }
+        }
+    }
+
+    // One turn of a server: make room, fork, let the child live on.
     void fork_step() {
         const RmapConfig& config = trial_.config();
         if (children_ != 0 && children_ >= config.children) {
             end_oldest();
         }
+        if (fork_one() && children_ > config.children) {
+            end_oldest();  // children = 0: none outlives its turn
+        }
+    }
+
+    // Writes what the process works on, forks, lets the child work. False: no memory.
+    bool fork_one() {
+        const RmapConfig& config = trial_.config();
         for (std::uint32_t i = 0; i < config.source_touch; ++i) {
             touch_page(trial_.rmap(), thread_, cursor_.vma(), cursor_.index());
             cursor_.advance();
@@ -171,13 +192,20 @@ class Family {
         }
         Mm<E>* const child = fork_mm(trial_.rmap(), thread_, *source_);
         if (child == nullptr) {
-            return;
+            return false;
         }
         push(child);
         work(*child);
-        if (children_ > config.children) {
-            end_oldest();  // children = 0: none outlives its turn
-        }
+        return true;
+    }
+
+    [[nodiscard]] std::uint32_t children() const { return children_; }
+    void end_oldest() {
+        Mm<E>* const child = oldest_;
+        oldest_ = child->younger.get();
+        --children_;
+        exit_mm(trial_.rmap(), thread_, child);
+        thread_.task.count(RmapOp::exit);
     }
 
     // Ends all that this thread has made.
@@ -208,7 +236,7 @@ class Family {
         return source;
     }
 
-    // The child writes some of its pages, grows its stack and touches VMAs of its own.
+    // The child writes some of its pages, grows its stack and its heap, touches VMAs of its own and maps others.
     void work(Mm<E>& child) {
         const RmapConfig& config = trial_.config();
         std::uint32_t number = 0;
@@ -220,6 +248,30 @@ class Family {
             } else {
                 break;
             }
+        }
+        work_on_heap(child);
+        work_on_buffers(child);
+    }
+    void work_on_heap(Mm<E>& child) {
+        const std::uint32_t pages = trial_.config().brk_pages;
+        Vma<E>& heap = *child.first.get();
+        const std::uint64_t end = heap.pgoff.get() + heap.pages();
+        if (pages != 0 && grow_heap(trial_.rmap(), thread_, heap, pages)) {
+            thread_.task.count(RmapOp::brk);
+            for (std::uint32_t page = 0; page < pages; ++page) {
+                touch_page(trial_.rmap(), thread_, heap, end + page);
+            }
+        }
+    }
+    // Writes to the first page of each buffer, and to some of the others.
+    void work_on_buffers(Mm<E>& child) {
+        const RmapConfig& config = trial_.config();
+        for (std::uint32_t i = 0; i < config.buffers; ++i) {
+            Vma<E>& vma = *map_buffer(trial_.rmap().memory, thread_.task, child, config.pages);
+            touch_page(trial_.rmap(), thread_, vma, vma.pgoff.get());
+            work_on(vma, 0);
+            unmap_buffer(trial_.rmap(), thread_, vma);
+            thread_.task.count(RmapOp::unmap);
         }
     }
     void work_on(Vma<E>& vma, std::uint32_t grow) {
@@ -244,13 +296,6 @@ class Family {
             youngest_->younger.set(child);
         }
         youngest_ = child;
-    }
-    void end_oldest() {
-        Mm<E>* const child = oldest_;
-        oldest_ = child->younger.get();
-        --children_;
-        exit_mm(trial_.rmap(), thread_, child);
-        thread_.task.count(RmapOp::exit);
     }
 
     ProcessTrial<E, L, Q>& trial_;

@@ -54,7 +54,7 @@ enum class QuickLock : unsigned char { locked, failed, pinned, pinned_for_nothin
 template <RmapSite kSite, class E, class L, class Q>
 QuickLock lock_quickly(RmapThread<E, L>& thread, const Page<E>* page, LockedAnonVma<E, L>& out) {
     const typename E::P::ReadSection section;
-    // acquire (A1, pairs with fault.hpp:R1, fault.hpp:R4): the anon_vma and its lock are set up.
+    // acquire (A1, pairs with fault.hpp:R1, fault.hpp:R4, migrate.hpp:R1): the anon_vma and its lock are set up.
     const std::uint64_t mapping = page->mapping.load(acquire);
     if ((mapping & kMappingAnon) == 0 || !page_mapped(page)) {
         return QuickLock::failed;
@@ -142,7 +142,7 @@ typename E::template Atomic<std::uint64_t>* find_entry(PteTable<E>* table, const
         return nullptr;
     }
     auto& entry = table->pte(vma.slot(page->index.get()));
-    // acquire (A2, pairs with fault.hpp:R2, fault.hpp:R3, fork.hpp:R3): the same page's fields.
+    // acquire (A2, pairs with fault.hpp:R2, fault.hpp:R3, fork.hpp:R3, migrate.hpp:R2): the same page's fields.
     return Pte::maps<E>(entry.load(acquire), page) ? &entry : nullptr;
 }
 
@@ -188,9 +188,23 @@ bool runs_elsewhere(const Task<E>& task, const Vma<E>& vma) {
 
 enum class Unmap : unsigned char { all, young, some, missed };
 
-// One VMA of try_to_unmap (try_to_unmap_one). False: the page was used just now.
+// What try_to_unmap leaves in the place of a mapping: here a swap entry.
 template <class E>
-bool unmap_one(Task<E>& task, Vma<E>& vma, Page<E>* page, SwapSlot<E>* slot, bool& flush_later) {
+struct LeaveSwapEntry {
+    static constexpr RmapSite kSite = RmapSite::unmap;
+    static constexpr RmapOp kCounted = RmapOp::entry_cleared;
+    static constexpr bool kSparesYoung = true;  // a page that was used just now stays
+
+    std::uint64_t entry(std::uint64_t) const {
+        slot->count.add(1, relaxed);  // relaxed: the reclaimer holds the slot
+        return slot->entry();
+    }
+    SwapSlot<E>* slot;
+};
+
+// One VMA of try_to_unmap (try_to_unmap_one). False: the page was used just now.
+template <class E, class Leave>
+bool unmap_one(Task<E>& task, Vma<E>& vma, Page<E>* page, const Leave& leave, bool& flush_later) {
     PteTable<E>* const table = table_of(vma);
     auto* const entry = find_entry(table, vma, page);
     if (entry == nullptr) {
@@ -201,13 +215,13 @@ bool unmap_one(Task<E>& task, Vma<E>& vma, Page<E>* page, SwapSlot<E>* slot, boo
     if (!Pte::maps<E>(pte, page)) {
         return true;
     }
-    if ((pte & Pte::kYoung) != 0) {
+    if (Leave::kSparesYoung && (pte & Pte::kYoung) != 0) {
         entry->and_(~Pte::kYoung, relaxed);  // relaxed: a bit that orders nothing
         return false;
     }
-    slot->count.add(1, relaxed);  // relaxed: the reclaimer holds the slot
+    const std::uint64_t left = leave.entry(pte);
     // release (R1, pairs with fault.hpp:A1): the slot's data is seen by who finds its entry.
-    const std::uint64_t last = entry->exchange(slot->entry(), release);
+    const std::uint64_t last = entry->exchange(left, release);
     check(Pte::maps<E>(last, page), "an entry changes under its PTE lock only");
     if (task.config.tlb != TlbModel::off && runs_elsewhere(task, vma)) {
         if (task.config.tlb == TlbModel::per_pte_ipi) {
@@ -216,9 +230,9 @@ bool unmap_one(Task<E>& task, Vma<E>& vma, Page<E>* page, SwapSlot<E>* slot, boo
             flush_later = true;
         }
     }
-    task.count(RmapOp::entry_cleared);
+    task.count(Leave::kCounted);
     remove_mapping(page);
-    page->count.sub(1, relaxed);  // relaxed: the reclaimer holds the page, so this is not the last reference
+    page->count.sub(1, relaxed);  // relaxed: the caller holds the page, so this is not the last reference
     return true;
 }
 
@@ -241,17 +255,18 @@ void check_complete(Task<E>& task, const LockedAnonVma<E, L>& locked, const Page
     check(page->mapcount.load(acquire) == 0, "every entry that maps a page is in the tree of its anon_vma");
 }
 
-// try_to_unmap: puts a swap entry in the place of every mapping, unless one is found young.
-template <class E, class L, class Q>
-Unmap try_to_unmap(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Page<E>* page, SwapSlot<E>* slot, bool& flush_later) {
-    const LockedAnonVma<E, L> locked = lock_anon_vma_read<RmapSite::unmap>(rmap, thread, page);
+// try_to_unmap: puts another entry in the place of every mapping, unless one is found young and that matters.
+template <class E, class L, class Q, class Leave>
+Unmap try_to_unmap(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Page<E>* page, const Leave& leave,
+                   bool& flush_later) {
+    const LockedAnonVma<E, L> locked = lock_anon_vma_read<Leave::kSite>(rmap, thread, page);
     if (locked.anon_vma == nullptr) {
         thread.task.count(RmapOp::walk_missed);
         return page_mapped(page) ? Unmap::some : Unmap::missed;
     }
     bool young = false;
     walk_anon_vma(locked, page->index.get(), [&](Vma<E>& vma) {
-        young = !unmap_one(thread.task, vma, page, slot, flush_later);
+        young = !unmap_one(thread.task, vma, page, leave, flush_later);
         return !young && page_mapped(page);
     });
     if (!young) {

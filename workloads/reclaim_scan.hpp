@@ -24,8 +24,9 @@ inline constexpr WorkloadInfo kReclaimInfo = {
     .params = kReclaimParams,
     .roles = kReclaimRoles,
     .share_param = kReclaimShares,
-    .ops = kRmapOps,
-    .sites = kRmapSiteNames,
+    .ops = std::span(kRmapOps).first<kReclaimOps>(),
+    .sites = std::span(kRmapSiteNames).first<kReclaimSites>(),
+    .quick = true,
 };
 }  // namespace detail
 
@@ -35,7 +36,7 @@ class ReclaimScan {
     static const WorkloadInfo& info() { return detail::kReclaimInfo; }
 
     explicit ReclaimScan(const TrialSetup& setup)
-        : trial_(rmap_config(setup.params), setup),
+        : trial_(rmap_config(info(), setup.params), setup),
           shares_{setup.params[detail::kReclaimShares[0]], setup.params[detail::kReclaimShares[1]]} {}
 
     class Thread {

@@ -73,10 +73,12 @@ struct Avc {
     IntervalLinks<typename E::P, Avc> tree;
 };
 
-// A page-table entry: 0 nothing; bit 0 set: a page, with rights; bit 1 alone: a swap entry.
+// A page-table entry: 0 nothing; bit 0 set: a page, with rights; bit 1 alone: a swap entry; bit 3 without bit 0: a
+// migration entry, which names the page that moves and remembers the right to write.
 //   63                              4   3       2       1       0
 //  +--------------------------------+-------+-------+-------+---------+
 //  |     page's address             | dirty | young | write | present |     SwapSlot's address | 2     0
+//  |     moving page's address      |   1   |   0   | write |    0    |
 //  +--------------------------------+-------+-------+-------+---------+
 struct Pte {
     static constexpr std::uint64_t kPresent = 1;
@@ -85,13 +87,20 @@ struct Pte {
     static constexpr std::uint64_t kDirty = 8;
     static constexpr std::uint64_t kBits = 15;
     static constexpr std::uint64_t kSwap = 2;
+    static constexpr std::uint64_t kMigration = 8;
 
     template <class E>
     static std::uint64_t of(const Page<E>* page, std::uint64_t bits) {
         return reinterpret_cast<std::uintptr_t>(page) | kPresent | bits;
     }
     static bool present(std::uint64_t pte) { return (pte & kPresent) != 0; }
-    static bool swapped(std::uint64_t pte) { return pte != 0 && !present(pte); }
+    static bool migrating(std::uint64_t pte) { return (pte & (kPresent | kMigration)) == kMigration; }
+    static bool swapped(std::uint64_t pte) { return pte != 0 && !present(pte) && !migrating(pte); }
+    // What takes the place of `pte` while its page moves.
+    template <class E>
+    static std::uint64_t migration_of(const Page<E>* page, std::uint64_t pte) {
+        return reinterpret_cast<std::uintptr_t>(page) | kMigration | (pte & kWrite);
+    }
     template <class E>
     static Page<E>* page(std::uint64_t pte) {
         return reinterpret_cast<Page<E>*>(static_cast<std::uintptr_t>(pte & ~kBits));
@@ -99,6 +108,10 @@ struct Pte {
     template <class E>
     static bool maps(std::uint64_t pte, const Page<E>* which) {
         return present(pte) && page<E>(pte) == which;
+    }
+    template <class E>
+    static bool migrates(std::uint64_t pte, const Page<E>* which) {
+        return migrating(pte) && page<E>(pte) == which;
     }
 };
 
@@ -184,6 +197,7 @@ struct VmaShape {
     std::uint64_t end = 0;
     std::uint64_t pgoff = 0;
     std::uint64_t origin = 0;
+    std::uint64_t limit = 0;
     std::uint32_t number = 0;
     VmaKind kind = VmaKind::anon;
     std::uint32_t protection = 0;
@@ -198,6 +212,7 @@ struct Vma {
           end(shape.end),
           pgoff(shape.pgoff),
           origin(shape.origin),
+          limit(shape.limit),
           mm(owner),
           next(nullptr),
           prev(nullptr),
@@ -222,6 +237,7 @@ struct Vma {
         copy.end = end.get();
         copy.pgoff = pgoff.get();
         copy.origin = origin.get();
+        copy.limit = limit.get();
         copy.number = number.get();
         copy.kind = kind.get();
         copy.protection = protection.get();
@@ -233,6 +249,7 @@ struct Vma {
     typename E::template Plain<std::uint64_t> end;     // not included
     typename E::template Plain<std::uint64_t> pgoff;   // index of the first page
     typename E::template Plain<std::uint64_t> origin;  // index of the page table's first entry: room to grow downwards
+    typename E::template Plain<std::uint64_t> limit;   // index behind its last entry: room to grow upwards
     typename E::template Plain<Mm<E>*> mm;
     typename E::template Plain<Vma*> next;  // in the order of addresses
     typename E::template Plain<Vma*> prev;

@@ -58,7 +58,11 @@ struct Task {
 
     // True when an allocation is made to fail.
     bool fails(std::uint32_t permille) { return permille != 0 && ctx.random.chance(permille); }
-    void count(RmapOp op, std::uint64_t times = 1) { ctx.stats.ops[static_cast<std::size_t>(op)] += times; }
+    void count(RmapOp op, std::uint64_t times = 1) {
+        const std::size_t at = config.op_index[static_cast<std::size_t>(op)];
+        check(at < kMaxOps, "a workload lists the operations that it makes");
+        ctx.stats.ops[at] += times;
+    }
 
     Ctx<P>& ctx;
     const RmapConfig& config;
@@ -129,7 +133,7 @@ bool get_unless_zero(typename P::template Atomic<std::int32_t>& count) {
 // True when this was the last reference.
 template <class A>
 bool drop_reference(A& count) {
-    // acq_rel (A1, R1: pairs with R1, A1): all users' accesses come before the end of the object.
+    // acq_rel (A1, R1: pairs with R1, A1, migrate.hpp:A2): all users' accesses come before the end of the object.
     return count.fetch_sub(1, acq_rel) == 1;
 }
 
@@ -347,8 +351,8 @@ void free_table(Memory<E>& memory, PteTable<E>* table, std::uint64_t entries) {
 // Entries that the page table of a VMA has room for: its pages and those it may grow by.
 template <class E>
 std::uint64_t table_entries(const Vma<E>& vma) {
-    const std::uint64_t room = vma.pgoff.get() - vma.origin.get();
-    return room + vma.pages();
+    const std::uint64_t limit = vma.limit.get();
+    return limit - vma.origin.get();
 }
 
 // Makes sure that the VMA has a page table. Threads of one mm may race.

@@ -26,16 +26,23 @@ enum class RmapSite : std::uint32_t {
     expand,             // expand_stack
     unlink,             // unlink_anon_vmas
     drain,              // anon_vma_free
+    adjust,             // vma_adjust
     referenced_active,  // page_referenced from shrink_active_list
     referenced,         // page_referenced from shrink_page_list
     unmap,              // try_to_unmap from shrink_page_list
+    migrate,            // try_to_unmap from __unmap_and_move
+    restore,            // remove_migration_ptes
     kCount
 };
-inline constexpr std::size_t kWriterSites = 6;
+inline constexpr std::size_t kWriterSites = 6;  // of forks and exits
+inline constexpr std::size_t kAllWriterSites = 7;
+inline constexpr std::size_t kReclaimSites = 10;
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(RmapSite::kCount)> kRmapSiteNames = {
-    "prepare", "clone", "fork_own", "expand", "unlink", "drain", "referenced_active", "referenced", "unmap"};
+    "prepare",           "clone",      "fork_own", "expand",  "unlink", "drain", "adjust",
+    "referenced_active", "referenced", "unmap",    "migrate", "restore"};
 
-// Operations; their numbers are indices of ThreadStats::ops.
+// Operations of all rmap workloads. Each lists those that it makes; their places there are indices of
+// ThreadStats::ops.
 enum class RmapOp : std::uint32_t {
     fork,
     exit,
@@ -52,10 +59,23 @@ enum class RmapOp : std::uint32_t {
     swap_failed,
     entry_cleared,
     tlb_flush,
+    page_migrated,  // from here on only where pages are migrated
+    migration_failed,
+    migration_retry,
+    page_skipped,
+    migration_wait,
+    entry_migrated,
+    entry_restored,
+    storm,  // where many exit at once
+    storm_ns,
+    brk,  // where processes change their address space
+    unmap,
     kCount
 };
+inline constexpr std::size_t kRmapOpCount = static_cast<std::size_t>(RmapOp::kCount);
 inline constexpr std::size_t kForkOps = 5;
-inline constexpr std::array<OpInfo, static_cast<std::size_t>(RmapOp::kCount)> kRmapOps = {{
+inline constexpr std::size_t kReclaimOps = 15;
+inline constexpr std::array<OpInfo, kRmapOpCount> kRmapOps = {{
     {"fork", "forks", true},
     {"exit", "exits", false},
     {"fault", "faults", false},
@@ -71,9 +91,31 @@ inline constexpr std::array<OpInfo, static_cast<std::size_t>(RmapOp::kCount)> kR
     {"swap_failed", "pages kept for lack of swap", false},
     {"entry_cleared", "entries replaced by swap entries", false},
     {"tlb_flush", "flushes sent", false},
+    {"page_migrated", "pages", true},
+    {"migration_failed", "pages left where they were after the last try", false},
+    {"migration_retry", "tries repeated because somebody else used the page", false},
+    {"page_skipped", "pages on no list, so that nobody may move them now", false},
+    {"migration_wait", "faults that waited for a page that moved", false},
+    {"entry_migrated", "entries replaced by migration entries", false},
+    {"entry_restored", "migration entries replaced by the page", false},
+    {"storm", "storms", false},
+    {"storm_ns", "ns of threads inside the exits of storms", false},
+    {"brk", "heaps grown", false},
+    {"unmap", "buffers mapped, used and unmapped", false},
 }};
+// Some of the operations, for a workload that does not make the others; the first is its headline.
+template <std::size_t kSome>
+constexpr std::array<OpInfo, kSome> select_ops(const RmapOp (&which)[kSome]) {
+    std::array<OpInfo, kSome> ops{};
+    std::transform(which, which + kSome, ops.begin(), [&which](RmapOp op) {
+        OpInfo info = kRmapOps[static_cast<std::size_t>(op)];
+        info.headline = op == which[0];
+        return info;
+    });
+    return ops;
+}
 
-// Values of all parameters; those of reclaim keep their defaults in a workload without it.
+// Values of all parameters. One that a workload does not offer has its least value: nothing of that.
 struct RmapConfig {
     std::uint32_t anon_vmas = 0;
     std::uint32_t fresh_vmas = 0;
@@ -97,12 +139,20 @@ struct RmapConfig {
     std::uint32_t running_permille = 0;
     Nanoseconds swap_ns = 0;
     std::uint32_t retouch_permille = 0;
+    Nanoseconds page_copy_ns = 0;
+    std::uint32_t write_permille = 0;
+    std::uint32_t fork_permille = 0;
+    std::uint32_t compact_permille = 0;
+    std::uint32_t brk_pages = 0;
+    std::uint32_t buffers = 0;
+    std::array<std::uint8_t, kRmapOpCount> op_index{};  // of each in the workload's list; kUnlisted: not there
 };
+inline constexpr std::uint8_t kUnlisted = 0xff;
 
 inline constexpr std::array<std::string_view, 2> kLayoutNames = {"packed", "padded"};
 inline constexpr std::array<std::string_view, 3> kTlbNames = {"off", "per_pte_ipi", "batched"};
 
-// The order of kForkParams and kReclaimParams.
+// The order of kRmapParams.
 enum class RmapParam : std::size_t {
     anon_vmas,
     fresh_vmas,
@@ -129,15 +179,28 @@ enum class RmapParam : std::size_t {
     swap_ns,
     retouch,
     reclaim_share,
-    kReclaimCount
+    kReclaimCount,
+    page_copy_ns = kReclaimCount,
+    write_permille,
+    fork_permille,
+    compact_permille,
+    migrate_share,
+    brk_pages,
+    buffers,
+    kCount
 };
 inline constexpr std::size_t kForkParamCount = static_cast<std::size_t>(RmapParam::kForkCount);
 inline constexpr std::size_t kReclaimParamCount = static_cast<std::size_t>(RmapParam::kReclaimCount);
+inline constexpr std::size_t kRmapParamCount = static_cast<std::size_t>(RmapParam::kCount);
+
+// A heap and a stack grow within one page table, even if one VMA is both.
+inline constexpr std::int64_t kMaxGrowth = 64;
+inline constexpr std::int64_t kMaxPagesOfHeap = 384;
 
 // A millisecond of injected work is more than any section of the kernel takes.
 inline constexpr std::int64_t kMaxInjectedNs = 1'000'000;
 
-inline constexpr std::array<ParamInfo, kForkParamCount> kForkParams = {{
+inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
     {"anon_vmas", "vmas", 12, 1, 1024,
      "Anonymous VMAs of the parent, each with a root lock of its own; 12 of 30 is an AIM7 user (estimate)."},
     {"fresh_vmas", "vmas", 2, 0, 64,
@@ -166,10 +229,6 @@ inline constexpr std::array<ParamInfo, kForkParamCount> kForkParams = {{
     {"alloc_fail_permille", "permille", 0, 0, 500,
      "Sleeping allocations that fail, so that a fork unwinds; 0: memory is plenty."},
     {"fork_share", "1", 1, 1, 1000, "Weight of the threads that fork."},
-}};
-
-// What reclaim has beside the parameters of forks.
-inline constexpr std::array<ParamInfo, kReclaimParamCount - kForkParamCount> kReclaimOnlyParams = {{
     {"batch", "pages", 32, 1, 32, "Pages taken off a list at a time (SWAP_CLUSTER_MAX)."},
     {"tlb", "enum", 1, 0, 2,
      "Flush of a cleared entry: none, an IPI inside the walk (to 4.2), or one a batch (from 4.3).", kTlbNames},
@@ -181,28 +240,79 @@ inline constexpr std::array<ParamInfo, kReclaimParamCount - kForkParamCount> kRe
     {"retouch_permille", "permille", 100, 0, 1000,
      "Pages of the parent that are used again, for each 1000 that reclaim looks at (estimate)."},
     {"reclaim_share", "1", 1, 1, 1000, "Weight of the threads that reclaim (kswapd and direct reclaim)."},
+    {"page_copy_ns", "ns", 1000, 0, kMaxInjectedNs,
+     "Time to copy a page of 4 KiB between nodes, under the page lock and between the two walks (estimate)."},
+    {"write_permille", "permille", 500, 0, 1000,
+     "Share of the turns that write to the page before it moves (estimate)."},
+    {"fork_permille", "permille", 0, 0, 1000,
+     "Turns that fork a child of the process and end the thread's oldest; 0 as in P5, where walks meet no writer."},
+    {"compact_permille", "permille", 0, 0, 1000,
+     "Turns that move a batch from the list as compaction does, without mmap_sem, so that forks run meanwhile; 0 as in "
+     "P5."},
+    {"migrate_share", "1", 1, 1, 1000, "Weight of the threads that fault and migrate; all threads do."},
+    {"brk_pages", "pages", 4, 0, kMaxGrowth, "Pages by which each child grows its heap, by brk (estimate)."},
+    {"buffers", "vmas", 2, 0, 64,
+     "Buffers of pages_per_vma pages that each child maps, writes to and unmaps (estimate)."},
 }};
 
+// Some of the parameters, for a workload that offers no others.
+template <std::size_t kSome>
+constexpr std::array<ParamInfo, kSome> select_params(const RmapParam (&which)[kSome]) {
+    std::array<ParamInfo, kSome> params{};
+    std::transform(which, which + kSome, params.begin(),
+                   [](RmapParam param) { return kRmapParams[static_cast<std::size_t>(param)]; });
+    return params;
+}
+
+// That parameter in a workload's own list, to give it another default.
+template <std::size_t kSome>
+constexpr ParamInfo& own_param(std::array<ParamInfo, kSome>& params, RmapParam param) {
+    return *std::find_if(params.begin(), params.end(), [param](const ParamInfo& info) {
+        return info.key == kRmapParams[static_cast<std::size_t>(param)].key;
+    });
+}
+
 namespace detail {
+constexpr std::array<ParamInfo, kForkParamCount> fork_params() {
+    std::array<ParamInfo, kForkParamCount> all{};
+    std::copy_n(kRmapParams.begin(), all.size(), all.begin());
+    return all;
+}
 constexpr std::array<ParamInfo, kReclaimParamCount> reclaim_params() {
     std::array<ParamInfo, kReclaimParamCount> all{};
-    std::copy(kForkParams.begin(), kForkParams.end(), all.begin());
-    std::copy(kReclaimOnlyParams.begin(), kReclaimOnlyParams.end(), all.begin() + kForkParams.size());
+    std::copy_n(kRmapParams.begin(), all.size(), all.begin());
     // The case behind this preset is a process that is forked directly by all (Android's zygote).
-    all[static_cast<std::size_t>(RmapParam::generations)].default_value = 1;
+    own_param(all, RmapParam::generations).default_value = 1;
     return all;
 }
 }  // namespace detail
+inline constexpr std::array<ParamInfo, kForkParamCount> kForkParams = detail::fork_params();
 inline constexpr std::array<ParamInfo, kReclaimParamCount> kReclaimParams = detail::reclaim_params();
 
-inline RmapConfig rmap_config(const ParamValues& values) {
-    check(values.size() == kForkParamCount || values.size() == kReclaimParamCount, "one value for each parameter");
-    const auto value = [&values](RmapParam param) -> std::int64_t {
-        const auto at = static_cast<std::size_t>(param);
-        return at < values.size() ? values[at] : kReclaimParams[at].default_value;
+// Place of a name in a list of what has one; the list's size if it is not there.
+template <class List>
+std::size_t place_of(const List& list, std::string_view name, std::string_view List::value_type::*member) {
+    std::size_t at = 0;
+    while (at < list.size() && list[at].*member != name) {
+        ++at;
+    }
+    return at;
+}
+
+inline RmapConfig rmap_config(const WorkloadInfo& info, const ParamValues& values) {
+    check(values.size() == info.params.size(), "one value for each parameter");
+    const auto value = [&info, &values](RmapParam param) -> std::int64_t {
+        const ParamInfo& known = kRmapParams[static_cast<std::size_t>(param)];
+        const std::size_t at = place_of(info.params, known.key, &ParamInfo::key);
+        return at < values.size() ? values[at] : known.min;
     };
     const auto count = [&value](RmapParam param) { return static_cast<std::uint32_t>(value(param)); };
     const auto time = [&value](RmapParam param) { return static_cast<Nanoseconds>(value(param)); };
+    std::array<std::uint8_t, kRmapOpCount> op_index{};
+    for (std::size_t op = 0; op < kRmapOpCount; ++op) {
+        const std::size_t at = place_of(info.ops, kRmapOps[op].name, &OpInfo::name);
+        op_index[op] = at < info.ops.size() ? static_cast<std::uint8_t>(at) : kUnlisted;
+    }
     return {.anon_vmas = count(RmapParam::anon_vmas),
             .fresh_vmas = count(RmapParam::fresh_vmas),
             .file_vmas = count(RmapParam::file_vmas),
@@ -224,7 +334,14 @@ inline RmapConfig rmap_config(const ParamValues& values) {
             .ipi_ns = time(RmapParam::ipi_ns),
             .running_permille = count(RmapParam::running),
             .swap_ns = time(RmapParam::swap_ns),
-            .retouch_permille = count(RmapParam::retouch)};
+            .retouch_permille = count(RmapParam::retouch),
+            .page_copy_ns = time(RmapParam::page_copy_ns),
+            .write_permille = count(RmapParam::write_permille),
+            .fork_permille = count(RmapParam::fork_permille),
+            .compact_permille = count(RmapParam::compact_permille),
+            .brk_pages = count(RmapParam::brk_pages),
+            .buffers = count(RmapParam::buffers),
+            .op_index = op_index};
 }
 
 }  // namespace lockbench

@@ -13,7 +13,7 @@
 
 #include <string>
 
-#include "workloads/prepare.hpp"
+#include "workloads/fault.hpp"
 
 namespace lockbench {
 
@@ -104,6 +104,7 @@ class RmapVerifier {
     void check_entries(const Vma<E>& vma) {
         const PteTable<E>* const table = vma.table.peek();
         if (table == nullptr) {
+            expect(!always_has_page(memory_.config, vma, table_entries(vma)), "its page table is lost");
             return;
         }
         ++census_.tables;
@@ -114,7 +115,11 @@ class RmapVerifier {
             const std::uint64_t pte = table->chunk[at / kPtesInChunk].peek()->pte[at % kPtesInChunk].peek();
             if (Pte::present(pte)) {
                 check_page(vma, vma.origin.peek() + at, *Pte::page<E>(pte));
-            } else if (pte != 0) {
+            } else if (Pte::migrating(pte)) {
+                expect(false, "a migration entry is left");
+            } else if (pte == 0) {
+                expect(!always_has_page(memory_.config, vma, at), "the entry of a page is lost");
+            } else {
                 ++census_.slots;
                 expect(SwapSlot<E>::of(pte)->count.peek() == 1, "a swap slot is counted more than once");
             }
@@ -124,6 +129,7 @@ class RmapVerifier {
     void check_page(const Vma<E>& vma, std::uint64_t index, const Page<E>& page) {
         ++census_.pages;
         expect(page.index.peek() == index, "a page is mapped at another index than its own");
+        expect(page.stamp.peek() == stamp_of(vma, index), "a page holds other data than belongs there");
         expect(page.mapcount.peek() == 1, "the count of a page's mappings is not 1");
         expect(page.count.peek() == 1, "a page's references are not those of its mapping");
         expect((page.flags.peek() & (kPageLocked | kPageLru)) == kPageLru, "a page is locked or on no list");

@@ -39,6 +39,7 @@ inline constexpr WorkloadInfo kRwInfo = {
     .share_param = kRwShares,
     .ops = kRwOps,
     .sites = kRwSites,
+    .quick = true,
 };
 }  // namespace detail
 

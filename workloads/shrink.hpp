@@ -52,7 +52,7 @@ PageFate shrink_locked_page(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Page<
             return PageFate::activated;
         }
         SwapSlot<E>* const slot = rmap.memory.slots.make(page->stamp.get());
-        const Unmap outcome = try_to_unmap(rmap, thread, page, slot, flush_later);
+        const Unmap outcome = try_to_unmap(rmap, thread, page, LeaveSwapEntry<E>{slot}, flush_later);
         put_slot(rmap.memory, slot);
         if (outcome == Unmap::young) {
             return PageFate::activated;

@@ -58,6 +58,7 @@ struct WorkloadInfo {
         share_param;  // share_param[r]: index of the parameter that holds role r's share (any positive weights)
     std::span<const OpInfo> ops;              // index = number in ThreadStats::ops
     std::span<const std::string_view> sites;  // index = number in ThreadStats::sites; for conformance tables
+    bool quick = false;                       // in the quick plan, which is to end within minutes
 };
 
 using ParamValues = std::vector<std::int64_t>;  // one value a ParamInfo, same order

@@ -36,6 +36,7 @@ MAIN_LOCKS = [name for name in LOCKS if name != "broken"]
 WORKLOADS = {
     "fork_server": (["parent", "child"], [("fork", "forks", True, 41e3), ("exit", "exits", True, 40e3),
                                           ("fault", "faults", True, 3.3e5)], 0.02),
+    "numa_migration": (["migrate"], [("page_migrated", "pages", True, 3.2e5), ("fault", "faults", False, 3.4e5)], 1.0),
     "reclaim_scan": (["reclaim", "forker"], [("page_reclaimed", "pages", True, 1.9e5),
                                              ("page_scanned", "pages", True, 7.5e5),
                                              ("fork", "forks", True, 9e3), ("gave_up", "tries", False, 1e2)], 0.8),

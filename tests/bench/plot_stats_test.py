@@ -217,6 +217,13 @@ class VerdictTest(RunsTest):
         self.assertEqual(self.outcome(self.fake_ratio(0.7, name="b")), ("contradicted", "", "contradicted"))
         self.assertAlmostEqual(self.finding.ratio.all_windows.value, 0.7, delta=0.05)
 
+    def test_migration_is_what_sharing_was_claimed_for(self):
+        fake = self.fake(workloads=["numa_migration"])
+        fake.factor = lambda lock, workload, threads: 0.5 if lock == "mutex_3_10" else 1.0
+        self.assertEqual(self.outcome(fake, "rwsem_3_10", "mutex_3_10")[0], "supported")
+        self.assertEqual(self.finding.place(), "numa_migration, page_migrated/s, 2 threads")
+        self.assertEqual({finding.ratio.op for finding in verdict.findings(self.dataset_of(fake))}, {"page_migrated"})
+
     def test_interval_that_includes_one_says_nothing(self):
         outcome, why, _ = self.outcome(self.fake_ratio(1.0))
         self.assertEqual(outcome, "cannot say")

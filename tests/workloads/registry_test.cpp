@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <regex>
 #include <set>
 #include <string>
@@ -31,7 +32,8 @@ TEST(WorkloadRegistry, NamesAreTheDesignsAndUnique) {
         EXPECT_FALSE(info.summary.empty());
         EXPECT_FALSE(info.origin.empty());
     });
-    EXPECT_EQ(names, (std::set<std::string>{"fork_server", "reclaim_scan", "rw_mix"}));
+    EXPECT_EQ(names,
+              (std::set<std::string>{"aim7", "exit_storm", "fork_server", "numa_migration", "reclaim_scan", "rw_mix"}));
 }
 
 TEST(WorkloadRegistry, ParametersAreSound) {
@@ -80,7 +82,39 @@ TEST(WorkloadRegistry, RolesOpsAndSitesFit) {
     });
 }
 
+// Each more would lengthen the main job, which promises minutes.
+TEST(WorkloadRegistry, QuickPlanIsShort) {
+    std::set<std::string> quick;
+    for_each_info([&quick](const WorkloadInfo& info) {
+        if (info.quick) {
+            quick.insert(std::string(info.name));
+        }
+    });
+    EXPECT_EQ(quick, (std::set<std::string>{"fork_server", "reclaim_scan", "rw_mix"}));
+}
+
+// What summaries and figures show of each workload.
+TEST(WorkloadRegistry, HeadlinesAreWhatUsersCount) {
+    std::map<std::string, std::string> headlines;
+    for_each_info([&headlines](const WorkloadInfo& info) {
+        for (const OpInfo& op : info.ops) {
+            if (op.headline) {
+                std::string& all = headlines[std::string(info.name)];
+                all += (all.empty() ? "" : " ") + std::string(op.name) + ":" + std::string(op.unit);
+            }
+        }
+    });
+    EXPECT_EQ(headlines["aim7"], "fork:forks");
+    EXPECT_EQ(headlines["exit_storm"], "exit:exits");
+    EXPECT_EQ(headlines["fork_server"], "fork:forks");
+    EXPECT_EQ(headlines["numa_migration"], "page_migrated:pages");
+    EXPECT_EQ(headlines["rw_mix"], "read:sections write:sections");
+}
+
 TEST(WorkloadRegistry, InfoIsTheSameForEveryLock) {
+    EXPECT_EQ(&(Aim7<Native, TicketLock<Native>>::info()), &(Aim7<Native, Rwsem310<Native>>::info()));
+    EXPECT_EQ(&(ExitStorm<Native, TicketLock<Native>>::info()), &(ExitStorm<Native, Rwsem310<Native>>::info()));
+    EXPECT_EQ(&(NumaMigration<Native, TicketLock<Native>>::info()), &(NumaMigration<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(ForkServer<Native, TicketLock<Native>>::info()), &(ForkServer<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(ReclaimScan<Native, TicketLock<Native>>::info()), &(ReclaimScan<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(RwMix<Native, TicketLock<Native>>::info()), &(RwMix<Native, Rwsem310<Native>>::info()));

@@ -3,10 +3,12 @@
 // lock, with 2 to 8 threads, whatever the host has.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "locks/registry.hpp"
 #include "tests/workloads/coop_trial.hpp"
+#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
@@ -73,12 +75,6 @@ struct Sums {
 template <class L>
 class RmapCoop : public testing::Test {};
 
-template <class List>
-struct TypesOf;
-template <class... Ls>
-struct TypesOf<TypeList<Ls...>> {
-    using type = testing::Types<Ls...>;
-};
 TYPED_TEST_SUITE(RmapCoop, TypesOf<AllLocks<Coop>>::type);
 
 TYPED_TEST(RmapCoop, ForksAndExitsKeepTheMapWhole) {
@@ -94,6 +90,49 @@ TYPED_TEST(RmapCoop, ForksAndExitsKeepTheMapWhole) {
     EXPECT_GT(sums.forks, seeds() * 2);
     EXPECT_GT(sums.avc_retry, 0U);
     EXPECT_GT(sums.fork_failed, 0U);
+}
+
+TYPED_TEST(RmapCoop, GrowthAndBuffersKeepTheMapWhole) {
+    using W = Aim7<Coop, TypeParam>;
+    std::uint64_t heaps = 0;
+    std::uint64_t buffers = 0;
+    std::uint64_t lost_races = 0;
+    for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+        ParamValues params = small_params<W>(seed);
+        params[place_of(W::info().params, "brk_pages", &ParamInfo::key)] = static_cast<std::int64_t>(seed % 3);
+        params[place_of(W::info().params, "buffers", &ParamInfo::key)] = static_cast<std::int64_t>(seed % 2);
+        const auto threads = static_cast<unsigned>(2 + seed % 7);
+        const CoopTrial trial =
+            run_coop_trial<W>({.seed = seed, .threads = threads, .max_steps = 4'000'000}, params, 2);
+        ASSERT_TRUE(trial.passed()) << trial.failures();
+        heaps += trial.counts.op(W::info(), "brk");
+        buffers += trial.counts.op(W::info(), "unmap");
+        lost_races += trial.slow_writes;
+    }
+    EXPECT_GT(heaps, seeds());
+    EXPECT_GT(buffers, seeds());
+    EXPECT_GT(lost_races, 0U);  // they met at the roots
+}
+
+TYPED_TEST(RmapCoop, StormsOfExitsKeepTheMapWhole) {
+    using W = ExitStorm<Coop, TypeParam>;
+    std::uint64_t storms = 0;
+    std::uint64_t drains = 0;
+    for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
+        const auto threads = static_cast<unsigned>(2 + seed % 7);
+        ParamValues params = small_params<W>(seed);
+        std::int64_t& children = params[static_cast<std::size_t>(RmapParam::children)];
+        children = std::max<std::int64_t>(children, 1);
+        const CoopTrial trial =
+            run_coop_trial<W>({.seed = seed, .threads = threads, .max_steps = 4'000'000}, params, 8);
+        ASSERT_TRUE(trial.passed()) << trial.failures();
+        const auto op = [&trial](std::string_view name) { return trial.counts.op(W::info(), name); };
+        EXPECT_GE(op("exit"), op("storm") * threads * static_cast<std::uint64_t>(children)) << "seed " << seed;
+        storms += op("storm");
+        drains += trial.counts.site(static_cast<std::size_t>(RmapSite::drain), Mode::write);
+    }
+    EXPECT_GT(storms, seeds() / 4);
+    EXPECT_GT(drains, 0U);  // exits met at one root
 }
 
 TYPED_TEST(RmapCoop, ReclaimBesideForksKeepsTheMapWhole) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Acquisitions of the root lock per kernel operation, site by site, as Linux 3.12 makes them: 2 M write sections a
-// fork, M (and drains) an exit, two read sections a reclaimed page.
+// fork, M (and drains) an exit, two read sections a reclaimed page, two a migrated one.
 #include <gtest/gtest.h>
 
 #include "locks/native_only.hpp"
@@ -50,6 +50,38 @@ TEST(RmapCounts, ForkAndExit) {
     EXPECT_EQ(counts.writes(RmapSite::expand), kSteps);
     EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + kFresh) * kSteps);
     EXPECT_EQ(counts.writes(RmapSite::drain), 0U);  // nobody else holds a lock
+}
+
+// Calm and storm take turns; a storm is nothing but exits, one section a VMA each.
+TEST(RmapCounts, Storms) {
+    using W = ExitStorm<Native, Rwsem310<Native>>;
+    constexpr std::uint64_t kChildren = 5;
+    const TrialCounts trial = run_one<W>({{"children", kChildren}});
+    const auto op = [&trial](std::string_view name) { return trial.op(W::info(), name); };
+    EXPECT_EQ(op("fork"), kSteps / 2);
+    EXPECT_EQ(op("exit"), kSteps / 2);
+    EXPECT_EQ(op("storm"), kSteps / 2 / kChildren);
+    EXPECT_GT(op("storm_ns"), 0U);
+    EXPECT_EQ(Counts(trial).writes(RmapSite::unlink), (kVmas + kFresh) * kSteps / 2);
+}
+
+// What a child does besides: one section for its heap, one for its stack, two a buffer.
+TEST(RmapCounts, ChildrenThatChangeTheirAddressSpace) {
+    using W = Aim7<Native, Rwsem310<Native>>;
+    constexpr std::uint64_t kBuffers = 3;
+    const TrialCounts trial =
+        run_one<W>({{"buffers", kBuffers}, {"brk_pages", 5}, {"touch_permille", 0}, {"source_touch_pages", 0}});
+    const Counts counts(trial);
+    EXPECT_EQ(trial.op(W::info(), "fork"), kSteps);
+    EXPECT_EQ(trial.op(W::info(), "brk"), kSteps);
+    EXPECT_EQ(trial.op(W::info(), "unmap"), kBuffers * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::adjust), kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::expand), kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::prepare), (kFresh + kBuffers) * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + kFresh + kBuffers) * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kSteps);
+    // Two pages of stack, five of heap, one a fresh VMA and one a buffer.
+    EXPECT_EQ(trial.op(W::info(), "fault"), (2 + 5 + kFresh + kBuffers) * kSteps);
 }
 
 // A chain of d links is cloned in one section however long it is.
@@ -119,6 +151,84 @@ TEST(RmapCounts, FlushesFollowTheModel) {
     const auto [some, all] = flushes(1, 500);
     EXPECT_GT(some, 0U);
     EXPECT_LT(some, all);
+}
+
+using Migration = NumaMigration<Native, Rwsem310<Native>>;
+TrialCounts migrate(std::initializer_list<std::pair<std::string_view, std::int64_t>> changes) {
+    ParamValues params = params_of<Migration>({{"ipi_ns", 0}, {"page_copy_ns", 0}});
+    for (const auto& [key, value] : changes) {
+        params[place_of(Migration::info().params, key, &ParamInfo::key)] = value;
+    }
+    TrialCounts counts = run_native<Migration>(params, 1, kSteps);
+    EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+    return counts;
+}
+
+// Two read sections a migrated page, and no write section at all once the first process stands.
+TEST(RmapCounts, MigratedPage) {
+    const TrialCounts trial = migrate({});
+    const Counts counts(trial);
+    const auto op = [&trial](std::string_view name) { return trial.op(Migration::info(), name); };
+    const std::uint64_t migrated = op("page_migrated");
+    ASSERT_GT(migrated, 0U);
+    EXPECT_EQ(migrated + op("page_skipped"), kSteps);  // a page that moved is on no list for a while
+    EXPECT_EQ(op("fault"), kSteps);
+    EXPECT_EQ(counts.reads(RmapSite::migrate), migrated);
+    EXPECT_EQ(counts.reads(RmapSite::restore), migrated);
+    EXPECT_EQ(op("entry_migrated"), migrated);
+    EXPECT_EQ(op("entry_restored"), migrated);
+    EXPECT_EQ(op("tlb_flush"), migrated);
+    for (const char* name : {"migration_failed", "migration_retry", "migration_wait", "walk_missed", "fork"}) {
+        EXPECT_EQ(op(name), 0U) << name;
+    }
+    for (std::size_t site = 0; site < kRmapSiteNames.size(); ++site) {
+        EXPECT_EQ(trial.site(site, Mode::write), 0U) << kRmapSiteNames[site];
+    }
+}
+
+// A page that children share has a mapping in each of them; one that was written has only its writer's.
+TEST(RmapCounts, EveryMappingMoves) {
+    static constexpr std::int64_t kChildren = 3;
+    const auto entries = [](std::int64_t write_permille) {
+        const TrialCounts trial = migrate({{"children", kChildren}, {"write_permille", write_permille}});
+        const auto op = [&trial](std::string_view name) { return trial.op(Migration::info(), name); };
+        EXPECT_EQ(op("entry_restored"), op("entry_migrated"));
+        EXPECT_EQ(op("fork"), std::uint64_t{kChildren});
+        EXPECT_GT(op("page_migrated"), 0U);
+        return std::pair(op("entry_migrated"), op("page_migrated"));
+    };
+    const auto [shared, shared_pages] = entries(0);
+    EXPECT_EQ(shared, (1 + kChildren) * shared_pages);
+    // What a turn writes is new and on no list yet: later turns move it.
+    const auto [mixed, mixed_pages] = entries(900);
+    EXPECT_LT(mixed, (1 + kChildren) * mixed_pages);
+}
+
+TEST(RmapCounts, CompactionMovesABatch) {
+    const TrialCounts trial = migrate({{"compact_permille", 1000}, {"batch", 8}});
+    EXPECT_EQ(trial.op(Migration::info(), "page_migrated"), 8 * std::uint64_t{kSteps});
+    EXPECT_EQ(trial.op(Migration::info(), "fault"), 0U);
+}
+
+TEST(RmapCounts, MigrationFlushesFollowTheModel) {
+    const auto flushes = [](std::int64_t tlb) {
+        const TrialCounts trial = migrate({{"tlb", tlb}, {"children", 1}, {"write_permille", 0}});
+        return std::pair(trial.op(Migration::info(), "tlb_flush"), trial.op(Migration::info(), "page_migrated"));
+    };
+    EXPECT_EQ(flushes(0).first, 0U);
+    const auto [each, pages] = flushes(1);
+    EXPECT_EQ(each, 2 * pages);
+    const auto [batched, same] = flushes(2);  // one before each copy
+    EXPECT_EQ(batched, same);
+}
+
+// Where allocation fails the page stays and is whole.
+TEST(RmapCounts, NoMemoryNoMove) {
+    const TrialCounts trial = migrate({{"alloc_fail_permille", 500}});
+    const auto op = [&trial](std::string_view name) { return trial.op(Migration::info(), name); };
+    EXPECT_GT(op("migration_failed"), 0U);
+    EXPECT_GT(op("page_migrated"), 0U);
+    EXPECT_EQ(Counts(trial).reads(RmapSite::migrate), op("page_migrated"));
 }
 
 // Readers of an exclusive lock are counted as readers all the same.

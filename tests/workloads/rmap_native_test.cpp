@@ -8,17 +8,11 @@
 #include "locks/native_only.hpp"
 #include "locks/registry.hpp"
 #include "tests/workloads/native_trial.hpp"
+#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
 namespace {
-
-template <class List>
-struct TypesOf;
-template <class... Ls>
-struct TypesOf<TypeList<Ls...>> {
-    using type = testing::Types<Ls...>;
-};
 
 template <class L>
 class RmapNative : public testing::Test {};
@@ -50,6 +44,48 @@ TYPED_TEST(RmapNative, ReclaimBesideForksKeepsTheMapWhole) {
     }
 }
 
+TYPED_TEST(RmapNative, GrowthAndBuffersKeepTheMapWhole) {
+    using W = Aim7<Native, TypeParam>;
+    for (const std::uint32_t threads : {1U, 3U}) {
+        const TrialCounts counts =
+            run_native<W>(params_of<W>({{"children", 4}, {"touch_permille", 200}}), threads, kSteps);
+        EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+        EXPECT_EQ(counts.op(W::info(), "brk"), kSteps * threads);
+        EXPECT_EQ(counts.op(W::info(), "unmap"), 2 * kSteps * threads);
+    }
+}
+
+TYPED_TEST(RmapNative, StormsOfExitsKeepTheMapWhole) {
+    using W = ExitStorm<Native, TypeParam>;
+    for (const std::uint32_t threads : {1U, 3U}) {
+        const TrialCounts counts = run_native<W>(params_of<W>({{"children", 4}}), threads, 4 * kSteps);
+        EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+        // Several threads may use up their steps waiting for one that comes late.
+        EXPECT_TRUE(threads > 1 || counts.op(W::info(), "storm") > 0);
+        EXPECT_EQ(counts.op(W::info(), "exit"), counts.op(W::info(), "fork"));
+    }
+}
+
+TYPED_TEST(RmapNative, MigrationKeepsTheMapWhole) {
+    using W = NumaMigration<Native, TypeParam>;
+    for (const std::int64_t writers : {0, 100}) {
+        for (const std::uint32_t threads : {1U, 3U}) {
+            const ParamValues params = params_of<W>({{"pages_per_vma", 40},
+                                                     {"children", writers == 0 ? 0 : 2},
+                                                     {"fork_permille", writers},
+                                                     {"compact_permille", writers},
+                                                     {"ipi_ns", 0}});
+            const TrialCounts counts = run_native<W>(params, threads, 4 * kSteps);
+            EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
+            EXPECT_GT(counts.op(W::info(), "page_migrated"), 0U);
+            EXPECT_EQ(counts.op(W::info(), "fork") > 0, writers != 0);
+            if (writers == 0) {
+                EXPECT_EQ(counts.op(W::info(), "entry_restored"), counts.op(W::info(), "entry_migrated"));
+            }
+        }
+    }
+}
+
 // Where allocation fails, forks unwind and walkers go on.
 TEST(RmapNativePaths, FailedAllocationsLeaveNothing) {
     using W = ReclaimScan<Native, Rwsem310<Native>>;
@@ -60,6 +96,15 @@ TEST(RmapNativePaths, FailedAllocationsLeaveNothing) {
     EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::fork_failed)), 0U);
     EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::avc_retry)), 0U);
     EXPECT_GT(counts.op(static_cast<std::size_t>(RmapOp::swap_failed)), 0U);
+}
+
+// Heap and stack are one VMA with as many pages as it may have.
+TEST(RmapNativePaths, HeapAndStackInOneVma) {
+    using W = Aim7<Native, QrwLock<Native, SubWord::mixed>>;
+    const TrialCounts counts = run_native<W>(
+        params_of<W>({{"anon_vmas", 1}, {"pages_per_vma", kMaxPagesOfHeap}, {"grow_pages", 64}, {"brk_pages", 64}}), 2,
+        12);
+    EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
 }
 
 // Shapes at the edge of what the parameters allow.

@@ -76,7 +76,7 @@ class SharedParent {
 };
 
 RmapConfig small_config() {
-    RmapConfig config = rmap_config(default_params(detail::kReclaimInfo));
+    RmapConfig config = rmap_config(detail::kReclaimInfo, default_params(detail::kReclaimInfo));
     config.anon_vmas = 1;
     config.fresh_vmas = 2;  // numbers 1 and 2, side by side
     config.file_vmas = 0;
@@ -171,6 +171,39 @@ TYPED_TEST(RmapPaths, FaultsForksAndReclaimOfOneProcess) {
         ASSERT_EQ(parent.finish(), "") << "seed " << seed;
     }
     EXPECT_GT(swapped, 0U);
+}
+
+// A child grows its heap, maps and unmaps while others reclaim its pages: walks meet VMAs that come and go.
+TYPED_TEST(RmapPaths, AddressSpaceChangesBesideReclaim) {
+    std::uint64_t reclaimed = 0;
+    RmapConfig config = small_config();
+    config.brk_pages = 2;
+    for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+        SharedParent<TypeParam> parent(seed, 3, config);
+        parent.run([&reclaimed](auto& shared, auto& thread, ThreadId tid) {
+            auto& rmap = shared.trial.rmap();
+            if (tid != 0) {
+                for (int turn = 0; turn < 4; ++turn) {
+                    reclaimed += shrink_lists(rmap, thread);
+                }
+                return;
+            }
+            Mm<Env>* const child = fork_mm(rmap, thread, shared.trial.parent());
+            Vma<Env>& heap = *child->first.get();
+            check(grow_heap(rmap, thread, heap, 2), "there is room to grow");
+            check(!grow_heap(rmap, thread, heap, 1), "and no more");
+            const std::uint64_t last = heap.pgoff.get() + heap.pages() - 1;
+            touch_page(rmap, thread, heap, last);
+            Vma<Env>& buffer = *map_buffer(rmap.memory, thread.task, *child, 2);
+            touch_page(rmap, thread, buffer, buffer.pgoff.get());
+            flush_added(rmap.memory, thread.task);
+            touch_page(rmap, thread, heap, last);
+            unmap_buffer(rmap, thread, buffer);
+            exit_mm(rmap, thread, child);
+        });
+        ASSERT_EQ(parent.finish(), "") << "seed " << seed;
+    }
+    EXPECT_GT(reclaimed, kSeeds);
 }
 
 // A writer that holds a spinning root lock never yields to a PTE lock that another holds; the platform would tell.

@@ -4,17 +4,11 @@
 
 #include "locks/registry.hpp"
 #include "tests/workloads/coop_trial.hpp"
+#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
 namespace {
-
-template <class List>
-struct TypesOf;
-template <class... Ls>
-struct TypesOf<TypeList<Ls...>> {
-    using type = testing::Types<Ls...>;
-};
 
 template <class W>
 CoopTrial run_mix(std::uint64_t seed) {

@@ -6,17 +6,11 @@
 #include "locks/native_only.hpp"
 #include "locks/registry.hpp"
 #include "tests/workloads/native_trial.hpp"
+#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
 namespace {
-
-template <class List>
-struct TypesOf;
-template <class... Ls>
-struct TypesOf<TypeList<Ls...>> {
-    using type = testing::Types<Ls...>;
-};
 
 template <class L>
 class RwMixNative : public testing::Test {};

@@ -26,6 +26,16 @@ struct TrialCounts {
         }
         return sum;
     }
+    // By the name under which the workload counts it.
+    [[nodiscard]] std::uint64_t op(const WorkloadInfo& info, std::string_view name) const {
+        for (std::size_t i = 0; i < info.ops.size(); ++i) {
+            if (info.ops[i].name == name) {
+                return op(i);
+            }
+        }
+        check(false, "the test names an operation that the workload counts");
+        return 0;
+    }
     [[nodiscard]] std::uint64_t site(std::size_t which, Mode mode) const {
         std::uint64_t sum = 0;
         for (const auto& stats : threads) {

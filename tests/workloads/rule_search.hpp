@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Shows that a rule of the model is needed: without it a failure turns up within some schedules, with it none does.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "tests/workloads/coop_trial.hpp"
+
+namespace lockbench {
+
+// A fault must show within kSearch schedules; the right form must pass the first kControl of them.
+inline constexpr std::uint64_t kSearch = 20'000;
+inline constexpr std::uint64_t kControl = 3'000;
+
+// Runs one scenario over seeds up to the first failure; 0: none failed.
+struct Found {
+    std::uint64_t seed = 0;
+    CoopFailure kind = CoopFailure::none;
+    std::string text;
+};
+using Scenario = std::function<CoopTrial(std::uint64_t)>;
+inline Found search(const Scenario& scenario, std::uint64_t seeds) {
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+        const CoopTrial trial = scenario(seed);
+        if (!trial.passed()) {
+            return {seed, trial.coop.kind, trial.failures()};
+        }
+    }
+    return {};
+}
+
+// Returns what was found without the rule.
+inline Found expect_found(const Scenario& faulty, const Scenario& right, CoopFailure kind) {
+    Found found = search(faulty, kSearch);
+    EXPECT_NE(found.seed, 0U) << "not found in " << kSearch << " schedules";
+    EXPECT_EQ(found.kind, kind) << found.text;
+    EXPECT_EQ(search(right, kControl).text, "");
+    return found;
+}
+
+}  // namespace lockbench
