@@ -11,6 +11,7 @@
 #include "locks/qrwlock.hpp"
 #include "locks/qspinlock.hpp"
 #include "locks/rwlock_classic.hpp"
+#include "locks/rwsem.hpp"
 #include "locks/rwsem_3_10.hpp"
 #include "locks/rwsem_3_16.hpp"
 #include "locks/rwsem_3_8.hpp"
@@ -26,8 +27,8 @@ template <Platform P>
 using AllLocks =
     TypeList<TicketLock<P>, McsLock<P>, OsqLock<P>, QSpinLock<P, SubWord::mixed>, QSpinLock<P, SubWord::portable>,
              RwlockClassic<P>, QrwLock<P, SubWord::mixed>, QrwLock<P, SubWord::portable>, Mutex310<P>, Rwsem38<P>,
-             Rwsem310<P>, Rwsem316<P>, Mutex310<P, SpinThenYieldLock<P>>, Rwsem38<P, SpinThenYieldLock<P>>,
-             Rwsem310<P, SpinThenYieldLock<P>>, Rwsem316<P, SpinThenYieldLock<P>>>;
+             Rwsem310<P>, Rwsem316<P>, Rwsem<P>, Mutex310<P, SpinThenYieldLock<P>>, Rwsem38<P, SpinThenYieldLock<P>>,
+             Rwsem310<P, SpinThenYieldLock<P>>, Rwsem316<P, SpinThenYieldLock<P>>, Rwsem<P, SpinThenYieldLock<P>>>;
 
 // Locks that exist only for the harness's own tests: one that does nothing and one that does not exclude.
 template <Platform P>

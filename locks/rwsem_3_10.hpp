@@ -36,7 +36,7 @@ class Rwsem310 {
     using Slow = RwsemStealing<P, WaitLock>;
 
   public:
-    using Token = RwsemToken<P, WaitLock>;
+    using Token = SleeperToken<P, WaitLock>;
 
     static constexpr LockInfo kInfo = {
         .name = wait_lock_build<P, WaitLock>("rwsem_3_10", "rwsem_3_10.yield"),

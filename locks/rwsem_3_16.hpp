@@ -40,7 +40,7 @@ class Rwsem316 {
     using Slow = RwsemStealing<P, WaitLock>;
 
   public:
-    using Token = RwsemToken<P, WaitLock>;
+    using Token = SleeperToken<P, WaitLock>;
 
     static constexpr LockInfo kInfo = {
         .name = wait_lock_build<P, WaitLock>("rwsem_3_16", "rwsem_3_16.yield"),

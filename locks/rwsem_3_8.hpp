@@ -32,7 +32,7 @@ class Rwsem38 {
     using Xadd = RwsemXadd<P>;
 
   public:
-    using Token = RwsemToken<P, WaitLock>;
+    using Token = SleeperToken<P, WaitLock>;
 
     static constexpr LockInfo kInfo = {
         .name = wait_lock_build<P, WaitLock>("rwsem_3_8", "rwsem_3_8.yield"),

@@ -34,23 +34,6 @@
 
 namespace lockbench {
 
-// On whose behalf sleepers are woken.
-enum class RwsemWake : unsigned char {
-    any,        // nobody is active: the head, whatever it is
-    readers,    // perhaps readers are: leading readers, never a writer
-    read_owned  // the caller knows that a reader holds the lock: leading readers, without asking the count first
-};
-
-// A thread's waiter, and its token for the wait_lock.
-template <Platform P, class WaitLock>
-struct RwsemToken {
-    explicit RwsemToken(Ctx<P>& ctx) : self(ctx.tid), wait_token(ctx) {}
-
-    ThreadId self;
-    Waiter<P> waiter;
-    typename WaitLock::Token wait_token;
-};
-
 template <Platform P>
 struct RwsemXadd {
     using Count = typename P::template Atomic<std::int64_t>;
@@ -161,7 +144,7 @@ struct RwsemStealing {
     using Xadd = RwsemXadd<P>;
     using Count = typename Xadd::Count;
     using List = typename Xadd::List;
-    using Token = RwsemToken<P, WaitLock>;
+    using Token = SleeperToken<P, WaitLock>;
 
     // Rounds of grant and undo that an exploration follows; natively no limit.
     static constexpr std::size_t kGrantBound = 4;

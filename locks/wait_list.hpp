@@ -35,7 +35,8 @@ struct Waiter {
     typename P::template Plain<Mode> mode;
 };
 
-template <Platform P>
+// W: what waits, with the fields of Waiter and whatever else a lock notes of its waiters.
+template <Platform P, class W = Waiter<P>>
 class WaitList {
   public:
     WaitList() : head_(nullptr), tail_(nullptr) {}
@@ -43,15 +44,15 @@ class WaitList {
     WaitList& operator=(const WaitList&) = delete;
 
     [[nodiscard]] bool empty() const { return head_.get() == nullptr; }
-    [[nodiscard]] Waiter<P>* front() const { return head_.get(); }
+    [[nodiscard]] W* front() const { return head_.get(); }
     // Asked of a list that is not empty.
     [[nodiscard]] bool singular() const {
-        const Waiter<P>* const first = head_.get();
+        const W* const first = head_.get();
         return first->next.get() == nullptr;
     }
 
-    void push_back(Waiter<P>& waiter) {
-        Waiter<P>* const last = tail_.get();
+    void push_back(W& waiter) {
+        W* const last = tail_.get();
         waiter.next.set(nullptr);
         waiter.prev.set(last);
         tail_.set(&waiter);
@@ -62,9 +63,9 @@ class WaitList {
         }
     }
 
-    void remove(Waiter<P>& waiter) {
-        Waiter<P>* const before = waiter.prev.get();
-        Waiter<P>* const after = waiter.next.get();
+    void remove(W& waiter) {
+        W* const before = waiter.prev.get();
+        W* const after = waiter.next.get();
         if (before == nullptr) {
             head_.set(after);
         } else {
@@ -78,7 +79,7 @@ class WaitList {
     }
 
     // Drops all waiters before `first`, untouched: they may be gone. Null drops all.
-    void start_at(Waiter<P>* first) {
+    void start_at(W* first) {
         head_.set(first);
         if (first == nullptr) {
             tail_.set(nullptr);
@@ -90,8 +91,25 @@ class WaitList {
     [[nodiscard]] bool is_constructed() const { return head_.peek() == nullptr && tail_.peek() == nullptr; }
 
   private:
-    typename P::template Plain<Waiter<P>*> head_;
-    typename P::template Plain<Waiter<P>*> tail_;
+    typename P::template Plain<W*> head_;
+    typename P::template Plain<W*> tail_;
+};
+
+// A thread's waiter, and its token for the wait_lock.
+template <Platform P, class WaitLock, class W = Waiter<P>>
+struct SleeperToken {
+    explicit SleeperToken(Ctx<P>& ctx) : self(ctx.tid), wait_token(ctx) {}
+
+    ThreadId self;
+    W waiter;
+    typename WaitLock::Token wait_token;
+};
+
+// On whose behalf the sleepers of a read-write semaphore are woken.
+enum class RwsemWake : unsigned char {
+    any,        // nobody is active: the head, whatever it is
+    readers,    // perhaps readers are: readers, never a writer
+    read_owned  // the caller knows that a reader holds the lock: readers, without asking the count first
 };
 
 constexpr std::uint64_t task_of(ThreadId tid) { return std::uint64_t{tid} + 1U; }
