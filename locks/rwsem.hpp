@@ -39,6 +39,7 @@ struct RwsemPolicy {
     static constexpr bool kWakeAllReaders = true;          // not the leading ones only
     static constexpr bool kWriterSpinOnReaders = true;
     static constexpr bool kCancelledReaderWakes = true;
+    static constexpr bool kCancelledAlwaysWakes = false;  // only the first in line does
     static constexpr std::uint64_t kWriterNonspinnable = 2;
     static constexpr std::uint64_t kAllNonspinnable = 2;
 };

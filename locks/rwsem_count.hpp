@@ -131,6 +131,25 @@ struct RwsemCount {
         return false;
     }
 
+    // A running reader likewise, with nothing in the count yet (5.3 to 5.10).
+    enum class Past : unsigned char { no, yes, must_wake };  // must_wake: no, and the caller has to wake
+    static Past try_claim_read_past(Count& count) {
+        // relaxed: only a guess that spares the claim.
+        if ((count.load(relaxed) & (kWriter | kHandoff)) != 0) {
+            return Past::no;
+        }
+        // acquire (A9, pairs with R2, R3): the last writer's writes are seen.
+        const std::int64_t before = count.fetch_add(kReader, acquire);
+        if ((before & (kWriter | kHandoff)) == 0) {
+            if ((before & kWaiters) != 0) {
+                P::event(Event::stolen);
+            }
+            return Past::yes;
+        }
+        P::event(Event::undo);
+        return drop_read(count) ? Past::must_wake : Past::no;
+    }
+
     // One step of a queued writer, under the wait_lock: `seen` is refreshed when it fails.
     static bool exchange(Count& count, std::int64_t& seen, std::int64_t next) {
         // acquire (A5, pairs with R1, R2): as A3. relaxed: a failure only looks again.
@@ -158,19 +177,20 @@ struct RwsemCount {
         return must_wake(count.fetch_sub(kReader, release) - kReader);
     }
     // A reader's claim that did not succeed. Whoever left meanwhile may have taken it for a reader and woken nobody:
-    // true when that is now for the caller to do. 5.3 to 5.10 forget it, so that a sleeper which asked for the hand-off
-    // waits until a spinner's time slice is over.
+    // true when that is now for the caller to do. Linux 5.3 to 5.10 forget it, so that a sleeper which asked for the
+    // hand-off waits until a spinner's time slice is over.
     static bool drop_read(Count& count) {
         // relaxed: nothing was done under the claim.
         return must_wake(count.fetch_sub(kReader, relaxed) - kReader);
     }
     static bool release_write(Count& count) {
-        // release (R2, pairs with A1, A2, A3, A4, A5, A6, A7): the next owners see this writer's writes.
+        // release (R2, pairs with A1, A2, A3, A4, A5, A6, A7, A9): the next owners see what this writer wrote.
         return (count.fetch_sub(kWriter, release) & kWaiters) != 0;
     }
     // One writer becomes one reader: true when somebody waits.
     static bool release_to_read(Count& count) {
-        // release (R3, pairs with A1, A2, A6, A7): readers that enter beside the former writer see its writes (M40).
+        // release (R3, pairs with A1, A2, A6, A7, A9): readers that come in beside the former writer see its
+        // writes (M40).
         return (count.fetch_add(kReader - kWriter, release) & kWaiters) != 0;
     }
 

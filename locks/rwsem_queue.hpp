@@ -138,11 +138,14 @@ struct RwsemQueue {
         }
     }
 
-    // Under the wait_lock, which it leaves.
+    // Under the wait_lock, which it leaves: takes a waiter that was cancelled off the list.
     static void give_up(Words& words, Token& token) {
         Batch woken;
         P::event(Event::cancelled);
-        if (Moves::withdraw(words.count, words.list, token.waiter)) {
+        const bool others_first = Policy::kCancelledAlwaysWakes
+                                      ? Moves::leave(words.count, words.list, token.waiter)
+                                      : Moves::withdraw(words.count, words.list, token.waiter);
+        if (others_first) {
             mark_wake(words, RwsemWake::any, woken);
         }
         words.wait_lock.unlock(token.wait_token);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "locks/rwsem.hpp"
+#include "locks/rwsem_5_3.hpp"
 #include "tests/locks/rwsem_handoff_scenes.hpp"
 #include "tests/support/contract_coop.hpp"
 
@@ -109,6 +110,14 @@ struct M40 : Right {
     static bool release_to_read(Count& count) { return (count.fetch_add(kReader - kWriter, relaxed) & kWaiters) != 0; }
 };
 
+// A reader that goes to spin takes its claim back and does not care whom it misled: Linux 5.3 to 5.10.
+struct Misleading : Right {
+    static bool drop_read(Count& count) {
+        count.sub(kReader, relaxed);
+        return false;
+    }
+};
+
 // --- what finds them
 
 template <class L>
@@ -180,6 +189,59 @@ struct ReadersTogether {
     }
 };
 
+// Writer 1, alone in line, asks for the hand-off and gives up.
+template <class L>
+struct HandoffThenCancelled {
+    static Survey play() {
+        return staged<L>(3, 100, [](Stage<L>& stage, ThreadId tid) {
+            if (tid == 0) {
+                own_asleep(stage);
+                stage.unlock(0);
+                check(!stage.raw().is_locked(), "a free lock says that it is locked");
+            } else if (tid == 1) {
+                come_after(stage, 0);
+                check(!stage.lock_killable(1), "nobody let it go");
+                stage.cue = true;
+                Coop::wake(0);
+            } else {
+                stage.until([&] { return stage.asleep(1); });
+                let_patience_end();
+                Coop::wake(1);
+                stage.until([&] { return stage.asleep(1, 2); });
+                Coop::cancel(1);
+            }
+        });
+    }
+};
+
+// Readers 0 and 2, writer 1 asleep: it asks for the hand-off while 0 is in, and 0, when it leaves, sees 2's claim.
+template <class L>
+struct MisledReader {
+    static Survey play() {
+        return staged<L>(4, 4000, [](Stage<L>& stage, ThreadId tid) {
+            if (tid == 0) {
+                own_asleep(stage);
+                stage.downgrade(0);
+                let_patience_end();
+                Coop::wake(1);
+                stage.until([&] { return stage.asleep(1, 2); });
+                stage.cue = false;
+                stage.unlock_shared(0);
+            } else if (tid == 1) {
+                come_after(stage, 0);
+                stage.lock(1);
+                stage.unlock(1);
+            } else if (tid == 2) {
+                stage.until([&] { return stage.asleep(1, 2) && !stage.cue; });
+                stage.lock_shared(2);
+                stage.unlock_shared(2);
+            } else {
+                wake_owner_when(stage, [&] { return stage.asleep(1); });
+            }
+        });
+    }
+};
+
 struct Fault {
     std::string_view name;
     Survey (*faulty)();
@@ -194,12 +256,8 @@ Fault fault(std::string_view name, CoopFailure kind) {
     return {name, &Part<Era<Moves>>::play, &Part<Era<Right>>::play, kind};
 }
 
-// Soon out of patience, so that hand-offs are many.
-struct Impatient : RwsemPolicy {
-    static constexpr Nanoseconds kPatienceNs = 30;
-};
 template <class Moves>
-using TodayImpatient = Rwsem<Coop, TicketLock<Coop>, Impatient, Moves>;
+using Of53 = Rwsem53<Coop, TicketLock<Coop>, Rwsem53Policy, Moves>;
 template <class Moves>
 using Today = Rwsem<Coop, TicketLock<Coop>, RwsemPolicy, Moves>;
 
@@ -209,13 +267,22 @@ const Fault kFaults[] = {
     fault<Today, M21, Mix>("M21_rwsem", CoopFailure::race),
     fault<Today, M22, Mix>("M22_rwsem", CoopFailure::race),
     fault<Today, M23, ReaderBehindSleeper>("M23_rwsem", CoopFailure::livelock),
-    fault<TodayImpatient, M24, Mix>("M24_rwsem", CoopFailure::check_failed),
+    fault<Today, M24, HandoffThenCancelled>("M24_rwsem", CoopFailure::check_failed),
     fault<Today, M25, CancelledHead>("M25_rwsem", CoopFailure::deadlock),
     fault<Today, M26, SecondInLine>("M26_rwsem", CoopFailure::livelock),
     fault<Today, M27, CancelledHead>("M27_rwsem", CoopFailure::deadlock),
     fault<Today, M36, ReadersTogether>("M36_rwsem", CoopFailure::exclusion),
     fault<Today, M37, Mix>("M37_rwsem", CoopFailure::deadlock),
     fault<Today, M40, Mix>("M40_rwsem", CoopFailure::race),
+    fault<Of53, M16, Brief>("M16_rwsem_5_3", CoopFailure::use_after_free),
+    fault<Of53, M20, Mix>("M20_rwsem_5_3", CoopFailure::deadlock),
+    fault<Of53, M21, Mix>("M21_rwsem_5_3", CoopFailure::race),
+    fault<Of53, M22, Mix>("M22_rwsem_5_3", CoopFailure::race),
+    fault<Of53, M24, HandoffThenCancelled>("M24_rwsem_5_3", CoopFailure::check_failed),
+    fault<Of53, M36, ReadersTogether>("M36_rwsem_5_3", CoopFailure::exclusion),
+    fault<Of53, M37, Mix>("M37_rwsem_5_3", CoopFailure::deadlock),
+    fault<Of53, M40, Mix>("M40_rwsem_5_3", CoopFailure::race),
+    fault<Of53, Misleading, MisledReader>("misleading_claim_rwsem_5_3", CoopFailure::deadlock),
 };
 
 class RwsemFaults : public ::testing::TestWithParam<Fault> {};

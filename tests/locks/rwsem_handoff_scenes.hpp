@@ -53,15 +53,18 @@ std::uint64_t passes_of_a_robbed_reader(bool waited_long, std::uint64_t& robbed)
     return passes;
 }
 
-// The same for a sleeping writer, which asks for the hand-off itself when it is woken and still finds the lock held.
-// Returns the passes; `slept` sums how often 1 slept in schedules in which it was robbed.
+// The same for a sleeping writer, which asks for the hand-off itself when it is woken and finds the lock held. Counts
+// the schedules in which the thief was in before the owner woke 1. Returns the passes in these; `slept` sums how often
+// 1 slept.
 template <class L>
 std::uint64_t passes_of_a_robbed_writer(bool waited_long, std::uint64_t& robbed, std::uint64_t& slept) {
     std::uint64_t passes = 0;
+    bool in_before_the_wake = false;
     play_scenes<L>(
         500, calm(1, 4),
         [&](Stage<L>& stage, ThreadId tid) {
             if (tid == 0) {
+                in_before_the_wake = false;
                 own_asleep(stage);
                 stage.until([&] {
                     return stage.events(2, Event::spin_started) == 1 && stage.events(3, Event::spin_started) == 1;
@@ -83,6 +86,7 @@ std::uint64_t passes_of_a_robbed_writer(bool waited_long, std::uint64_t& robbed,
                 }
                 stage.until([&] { return Coop::is_running(0); });
                 stage.lock(tid);
+                in_before_the_wake |= stage.events(0, Event::wake_sent) == 0;
                 // Until all others have done what they can: 1 has had its turn.
                 stage.until([&] { return stage.has_entered(1) || stage.world().quiet(); });
                 stage.unlock(tid);
@@ -90,7 +94,7 @@ std::uint64_t passes_of_a_robbed_writer(bool waited_long, std::uint64_t& robbed,
         },
         [&](Stage<L>& stage) {
             const ThreadId thief = stage.place(2) < stage.place(3) ? 2 : 3;
-            if (stage.place(thief) < stage.place(1)) {
+            if (in_before_the_wake) {
                 ++robbed;
                 slept += stage.events(1, Event::slept);
                 passes += stage.place(5 - thief) < stage.place(1) ? 1U : 0U;
