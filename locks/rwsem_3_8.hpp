@@ -161,13 +161,14 @@ class Rwsem38 {
             if (released && count_.fetch_add(0, relaxed) < Xadd::kWaiting) {
                 return;
             }
-            Xadd::grant_leading_readers(count_, list_, 0);
+            Xadd::grant_leading_readers(count_, list_, 0, WakeNow<P>{});
             return;
         }
         // A reader is active: trying would be in vain.
         if (kind != RwsemWake::read_owned && claim_for(list_.singular())) {
             list_.remove(*head);
-            grant<P>(*head);
+            WakeNow<P> now;
+            grant<P>(*head, now);
         }
     }
 

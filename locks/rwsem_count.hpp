@@ -274,27 +274,4 @@ struct RwsemCount {
     }
 };
 
-// Threads to wake once the wait_lock is free again. At most kMost, on the waker's stack: the kernel chains them through
-// the tasks, and where two wakers have the same one the later adds nothing; here it is woken twice.
-template <Platform P, std::size_t kMost>
-class WakeBatch {
-  public:
-    void add(std::uint64_t task) {
-        check(count_ < kMost, "more are woken at once than may be");
-        tasks_[count_] = task;
-        ++count_;
-    }
-    [[nodiscard]] bool empty() const { return count_ == 0; }
-    void wake_all() {
-        for (std::size_t i = 0; i < count_; ++i) {
-            wake_task<P>(tasks_[i]);
-        }
-        count_ = 0;
-    }
-
-  private:
-    std::size_t count_ = 0;
-    std::uint64_t tasks_[kMost];
-};
-
 }  // namespace lockbench

@@ -275,11 +275,11 @@ struct RwsemSpin {
         }
         auto not_running = P::not_running(Moves::thread_named(owner));
         // relaxed: a hint.
-        words.owner.await_until([owner](std::uint64_t now) { return now != owner; }, relaxed, not_running,
-                                should_yield);
-        // relaxed: a hint.
+        const int stopped = words.owner.await_until([owner](std::uint64_t now) { return now != owner; }, relaxed,
+                                                    not_running, should_yield);
+        // relaxed: a hint. It may have gone and come back.
         const std::uint64_t now = words.owner.load(relaxed);
-        return now != owner ? state_of(now, forbidding) : Owner::not_to_spin_on;
+        return stopped == 0 || now != owner ? state_of(now, forbidding) : Owner::not_to_spin_on;
     }
 
   private:

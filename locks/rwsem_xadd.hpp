@@ -24,9 +24,10 @@
 // I4  Who leaves the active half at 0 with somebody waiting wakes (release_*), or, where a claim on its way hid that,
 //     the claimer does when it turns its claim into waiting (enqueue).
 // The releases are here and the writers' claims in the files of the eras, so their labels meet across files:
-//   R1 pairs with A1, A2, A3, A4; R3 pairs with A3, A4;
-//   R1 and R3 pair with rwsem_3_8.hpp:A5, rwsem_3_8.hpp:A6, rwsem_3_8.hpp:A7, rwsem_3_10.hpp:A5, rwsem_3_10.hpp:A6,
-//   rwsem_3_10.hpp:A7, rwsem_3_16.hpp:A5, rwsem_3_16.hpp:A6, rwsem_3_16.hpp:A7, rwsem_3_16.hpp:A8.
+//   R1 pairs with A1, A2, A3, A4, A5, A6, A7 and rwsem_5_0_queue.hpp:A9; R3 pairs with A3, A4, A5, A6, A7;
+//   R2 pairs with rwsem_5_0_queue.hpp:A9;
+//   R1 and R3 pair with rwsem_3_8.hpp:A5, rwsem_3_8.hpp:A6, rwsem_3_8.hpp:A7, rwsem_3_10.hpp:A8, rwsem_3_16.hpp:A8,
+//   rwsem_5_0.hpp:A8, rwsem_5_0_queue.hpp:A10.
 #pragma once
 
 #include "locks/lock.hpp"
@@ -111,7 +112,8 @@ struct RwsemXadd {
     // Under the wait_lock, the head being a reader, and no writer active until this returns: grants the lock to all
     // leading readers. `prepaid` is what the count already holds for them. Units first, wakes second: a reader that was
     // let go at once could unlock and take the count below those still to be added (M36).
-    static void grant_leading_readers(Count& count, List& list, std::int64_t prepaid) {
+    template <class Woken>
+    static void grant_leading_readers(Count& count, List& list, std::int64_t prepaid, Woken&& woken) {
         // 1. Count them.
         std::int64_t readers = 0;
         Waiter<P>* behind = list.front();
@@ -130,10 +132,51 @@ struct RwsemXadd {
         Waiter<P>* waiter = list.front();
         while (waiter != behind) {
             Waiter<P>* const next = waiter->next.get();
-            grant<P>(*waiter);
+            grant<P>(*waiter, woken);
             waiter = next;
         }
         list.start_at(behind);
+    }
+};
+
+// Writers that steal: how those of 3.10 to 5.2 claim the lock.
+template <Platform P>
+struct RwsemWriterClaims {
+    using Xadd = RwsemXadd<P>;
+    using Count = typename Xadd::Count;
+
+    // The fast path: true when nobody was active, whoever waits. When not, the claim stays in the count.
+    static bool claim(Count& count) {
+        // acquire (A5, pairs with R1, R3): nobody active follows all earlier releases.
+        return !Xadd::active(count.fetch_add(Xadd::kWrite, acquire));
+    }
+    static bool try_claim(Count& count) {
+        // relaxed: only a guess, the exchange decides.
+        std::int64_t seen = count.load(relaxed);
+        for (typename P::template EffectLoop<Xadd::kClaimBound> loop; !Xadd::active(seen); loop.again()) {
+            // acquire (A6, pairs with R1, R3): as A5. relaxed: a failure only looks again.
+            if (count.compare_exchange(seen, seen + Xadd::kWrite, acquire, relaxed)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    // A spinner's.
+    static bool try_claim_spinning(Count& count) {
+        // relaxed: only a guess, the exchange decides.
+        std::int64_t seen = count.load(relaxed);
+        for (typename P::template EffectLoop<Xadd::kClaimBound> loop; seen == 0 || seen == Xadd::kWaiting;
+             loop.again()) {
+            const bool passing = seen == Xadd::kWaiting;
+            // acquire (A7, pairs with R1, R3): as A5. relaxed: a failure only looks again.
+            if (count.compare_exchange(seen, seen + Xadd::kWrite, acquire, relaxed)) {
+                if (passing) {
+                    P::event(Event::stolen);
+                }
+                return true;
+            }
+        }
+        return false;
     }
 };
 
@@ -161,9 +204,9 @@ struct RwsemStealing {
             return;
         }
         if (kind == RwsemWake::read_owned) {
-            Xadd::grant_leading_readers(count, list, 0);
+            Xadd::grant_leading_readers(count, list, 0, WakeNow<P>{});
         } else if (claim_for_head(count)) {
-            Xadd::grant_leading_readers(count, list, Xadd::kReadUnit);
+            Xadd::grant_leading_readers(count, list, Xadd::kReadUnit, WakeNow<P>{});
         }
     }
 

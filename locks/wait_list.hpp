@@ -17,6 +17,7 @@
 //     any more.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "locks/lock.hpp"
@@ -121,17 +122,53 @@ void wake_task(std::uint64_t task) {
     P::wake(thread_of(task));
 }
 
+// Where a granter puts those that are to be woken. WakeNow: they are, at once.
+template <Platform P>
+struct WakeNow {
+    static void add(std::uint64_t task) { wake_task<P>(task); }
+};
+// WakeBatch: when the wait_lock is free again. At most kMost, on the waker's stack; when it is full they are woken at
+// once. The kernel chains them through the tasks, and where two wakers have the same one the later adds nothing; here
+// it is woken twice.
+template <Platform P, std::size_t kMost>
+class WakeBatch {
+  public:
+    void add(std::uint64_t task) {
+        if (count_ == kMost) {
+            wake_all();
+        }
+        tasks_[count_] = task;
+        ++count_;
+    }
+    [[nodiscard]] bool empty() const { return count_ == 0; }
+    void wake_all() {
+        for (std::size_t i = 0; i < count_; ++i) {
+            wake_task<P>(tasks_[i]);
+        }
+        count_ = 0;
+    }
+
+  private:
+    std::size_t count_ = 0;
+    std::uint64_t tasks_[kMost];
+};
+
 // Hands the lock to a waiter that was taken, or is about to be taken, off the list. Under the wait_lock. The waiter may
 // be gone, or wait for another lock, as soon as its task is cleared: nothing of it is touched after that.
-template <Platform P>
-void grant(Waiter<P>& waiter) {
+template <Platform P, class Woken>
+void grant(Waiter<P>& waiter, Woken& woken) {
     // relaxed: written before the waiter entered the list, read under the same wait_lock.
     const std::uint64_t task = waiter.task.load(relaxed);
     P::event(Event::granted);
     // release (R1, pairs with A1): the granter has seen all earlier owners' writes, and so will the waiter; its own
     // reads of the waiter are done.
     waiter.task.store(0, release);
-    wake_task<P>(task);
+    woken.add(task);
+}
+template <Platform P>
+bool is_granted(const Waiter<P>& waiter) {
+    // acquire (A1, pairs with R1): what the granter saw of earlier owners is seen here.
+    return waiter.task.load(acquire) == 0;
 }
 
 // Sleeps until another thread has granted the lock to this waiter.
@@ -139,8 +176,7 @@ template <Platform P>
 void sleep_until_granted(const Waiter<P>& waiter) {
     for (typename P::template EffectLoop<kSleepBound> loop;; loop.again()) {
         P::sleep_prepare();
-        // acquire (A1, pairs with R1): what the granter saw of earlier owners is seen here.
-        if (waiter.task.load(acquire) == 0) {
+        if (is_granted(waiter)) {
             return;
         }
         P::event(Event::slept);
