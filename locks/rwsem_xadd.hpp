@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What the read-write semaphores of 3.8, 3.10 and 3.16 have in common: the arithmetic of the count, the reader's part,
+// What the read-write semaphores of 3.8 to 5.2 have in common: the arithmetic of the count, the reader's part,
 // the releases, and the batch grant to readers. What differs, all of the writer's part and who may be woken, is in the
 // file of each era.
 //
-// Origin: Linux 3.8-3.16 arch/x86/include/asm/rwsem.h (fast paths) and lib/rwsem.c, kernel/locking/rwsem-xadd.c (slow
+// Origin: Linux 3.8-5.0 arch/x86/include/asm/rwsem.h (fast paths) and lib/rwsem.c, kernel/locking/rwsem-xadd.c (slow
 //   paths).
 // Differs: in wait_list.hpp. The kernel's atomics are full barriers on x86; here each order is the weakest that the
 //   algorithm needs.
@@ -23,11 +23,10 @@
 // I3  Every change of the count is a read-modify-write, so an acquire of any value has seen all earlier releases.
 // I4  Who leaves the active half at 0 with somebody waiting wakes (release_*), or, where a claim on its way hid that,
 //     the claimer does when it turns its claim into waiting (enqueue).
-// The releases are here and the writers' claims in the files of the eras, so their labels meet across files:
-//   R1 pairs with A1, A2, A3, A4, A5, A6, A7 and rwsem_5_0_queue.hpp:A9; R3 pairs with A3, A4, A5, A6, A7;
-//   R2 pairs with rwsem_5_0_queue.hpp:A9;
-//   R1 and R3 pair with rwsem_3_8.hpp:A5, rwsem_3_8.hpp:A6, rwsem_3_8.hpp:A7, rwsem_3_10.hpp:A8, rwsem_3_16.hpp:A8,
-//   rwsem_5_0.hpp:A8, rwsem_5_0_queue.hpp:A10.
+// The releases are here and some claims in the files of the eras, so their labels meet across files:
+//   R1 pairs with A1, A2, A3, A4, A5, A6, A7, A11, A12, A13 and rwsem_5_0_queue.hpp:A9;
+//   R3 pairs with A3, A4, A5, A6, A7, A11, A12, A13; R2 pairs with rwsem_5_0_queue.hpp:A9;
+//   R1 and R3 pair with rwsem_3_10.hpp:A8, rwsem_3_16.hpp:A8, rwsem_5_0.hpp:A8, rwsem_5_0_queue.hpp:A10.
 #pragma once
 
 #include "locks/lock.hpp"
@@ -49,6 +48,8 @@ struct RwsemXadd {
 
     // Failed exchanges in a row that an exploration follows; natively no limit.
     static constexpr std::size_t kClaimBound = 4;
+    // Rounds of grant and undo that an exploration follows; natively no limit.
+    static constexpr std::size_t kGrantBound = 4;
 
     static constexpr bool active(std::int64_t count) { return (count & kActiveMask) != 0; }
     // Somebody waits and nobody is active: the one that sees this wakes.
@@ -71,6 +72,35 @@ struct RwsemXadd {
             }
         }
         return false;
+    }
+
+    // A writer's, up to 3.9: true when the lock was free and nobody waited. When not, the claim stays in the count for
+    // enqueue to turn into waiting.
+    static bool claim_free(Count& count) {
+        // acquire (A11, pairs with R1, R3): a count of 0 follows all earlier releases.
+        return count.fetch_add(kWrite, acquire) == 0;
+    }
+    static bool try_claim_free(Count& count) {
+        // acquire (A12, pairs with R1, R3): as A11.
+        return count.try_cas(0, kWrite, acquire);
+    }
+    // Under the wait_lock, up to 3.9: the lock for a queued writer, who leaves the list with it; `alone` in the list.
+    // False when somebody is active, who will wake.
+    static bool claim_for_writer(Count& count, bool alone) {
+        const std::int64_t claim = alone ? kWrite - kWaiting : kWrite;
+        for (typename P::template EffectLoop<kGrantBound> loop;; loop.again()) {
+            // acquire (A13, pairs with R1, R3): the writer sees all earlier owners, itself or through the granter.
+            if (!active(count.fetch_add(claim, acquire))) {
+                return true;
+            }
+            P::event(Event::undo);
+            // relaxed: nothing was done under the claim.
+            const std::int64_t left = count.fetch_sub(claim, relaxed) - claim;
+            if (active(left)) {
+                return false;
+            }
+            // The one that was active is gone and took this claim for an active one, so it did not wake anybody.
+        }
     }
 
     // Both releases: true when the caller has to wake somebody.
@@ -136,6 +166,15 @@ struct RwsemXadd {
             waiter = next;
         }
         list.start_at(behind);
+    }
+    // The same up to 3.9, where no writer can be faster than the look. `released`: the caller released the lock before
+    // it took the wait_lock, so somebody else may have been woken and be active since.
+    static void grant_front_readers(Count& count, List& list, bool released) {
+        // relaxed: a look that spares the batch; an update of nothing, as the kernel's, since the line is about to be
+        // written. A writer that comes later finds a count that is not 0 and queues.
+        if (!released || count.fetch_add(0, relaxed) >= kWaiting) {
+            grant_leading_readers(count, list, 0, WakeNow<P>{});
+        }
     }
 };
 
