@@ -249,6 +249,7 @@ struct Fault {
     CoopFailure kind;  // as what it is found
 };
 
+// NOLINTNEXTLINE(readability-identifier-naming): GoogleTest asks for it
 void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.name; }
 
 template <template <class> class Era, class Moves, template <class> class Part>
@@ -261,7 +262,7 @@ using Of53 = Rwsem53<Coop, TicketLock<Coop>, Rwsem53Policy, Moves>;
 template <class Moves>
 using Today = Rwsem<Coop, TicketLock<Coop>, RwsemPolicy, Moves>;
 
-const Fault kFaults[] = {
+const Fault every_fault[] = {
     fault<Today, M16, Brief>("M16_rwsem", CoopFailure::use_after_free),
     fault<Today, M20, Mix>("M20_rwsem", CoopFailure::deadlock),
     fault<Today, M21, Mix>("M21_rwsem", CoopFailure::race),
@@ -296,7 +297,7 @@ TEST_P(RwsemFaults, AreFound) {
     EXPECT_TRUE(right.passed()) << right;
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, RwsemFaults, ::testing::ValuesIn(kFaults),
+INSTANTIATE_TEST_SUITE_P(Each, RwsemFaults, ::testing::ValuesIn(every_fault),
                          [](const auto& each) { return std::string(each.param.name); });
 
 }  // namespace
