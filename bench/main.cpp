@@ -25,7 +25,9 @@ constexpr const char* kFooter =
 
 void add_run(CLI::App& app, RawRunOptions& raw) {
     CLI::App* run = app.add_subcommand("run", "Measure locks on workloads on this machine");
-    run->add_option("--locks", raw.locks, "Globs of lock names, comma-separated [all but controls and .yield builds]");
+    run->add_option(
+        "--locks", raw.locks,
+        "Globs of lock names, comma-separated [all but controls and .yield builds; the debate's with --quick]");
     run->add_option("--workloads", raw.workloads, "Globs of workload names [all; three with --quick]");
     run->add_option("--threads", raw.threads, "Thread counts, or auto: 1, 2, 4 .. up to the usable CPUs [auto]");
     run->add_option("--placements", raw.placements, "Where threads go, see 'lockbench list placements' [compact]");

@@ -173,12 +173,12 @@ ParamSweep parse_param(const std::string& text) {
     return sweep;
 }
 
-std::vector<const LockRunner*> select_locks(const std::vector<std::string>& globs) {
+std::vector<const LockRunner*> select_locks(const std::vector<std::string>& globs, bool quick) {
     check_globs("--locks", globs, lock_names(), "lock");
     std::vector<const LockRunner*> selected;
     for (const LockRunner& runner : lock_runners()) {
         const std::string_view name = runner.info.name;
-        const bool is_default = !runner.info.control && !name.ends_with(".yield");
+        const bool is_default = !runner.info.control && !name.ends_with(".yield") && (!quick || runner.info.quick);
         // A control must be named as such: '*' does not bring a broken lock into a comparison.
         const bool by_name = std::find(globs.begin(), globs.end(), name) != globs.end();
         if (globs.empty() ? is_default : by_name || (!runner.info.control && matches_any(globs, name))) {
@@ -207,7 +207,7 @@ RunOptions check_run_options(const RawRunOptions& raw) {
         throw UsageError("--quick and --full exclude each other.");
     }
     RunOptions options;
-    options.locks = select_locks(split_list("--locks", raw.locks));
+    options.locks = select_locks(split_list("--locks", raw.locks), raw.quick);
     options.workloads = select_workloads(split_list("--workloads", raw.workloads), raw.quick);
     options.threads = parse_threads(split_list("--threads", raw.threads));
     if (raw.quick && raw.threads.empty()) {

@@ -79,8 +79,8 @@ std::int64_t parse_number(const std::string& option, const std::string& text, st
                           const std::string& unit);
 
 // Locks that match any of the comma-separated globs. Without globs: every lock that is neither a control nor a ".yield"
-// build, which exists for oversubscribed cells.
-std::vector<const LockRunner*> select_locks(const std::vector<std::string>& globs);
+// build, which exists for oversubscribed cells; of those, the ones of the quick plan if asked.
+std::vector<const LockRunner*> select_locks(const std::vector<std::string>& globs, bool quick);
 // Without globs: every workload, or those of the quick plan.
 std::vector<const WorkloadInfo*> select_workloads(const std::vector<std::string>& globs, bool quick);
 

@@ -76,6 +76,8 @@ struct LockInfo {
     // is not shared.
     std::string_view floor_read = {};
     std::string_view floor_write = {};
+    // In the quick plan, which is to end within minutes: the locks of the debate and today's, not every era between.
+    bool quick = true;
 };
 
 template <class L, class P>

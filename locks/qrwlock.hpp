@@ -36,7 +36,7 @@ struct QrwToday {
     static constexpr LockInfo kInfo =
         qrw_info(kBuild, kBuild == SubWord::mixed ? "qrwlock" : "qrwlock.portable", "5.13-",
                  Inner::kInfo.fairness == Fairness::fifo ? Fairness::fifo_after_claim : Inner::kInfo.fairness,
-                 4 + Inner::kInfo.bytes, "Linux 5.13 kernel/locking/qrwlock.c, include/asm-generic/qrwlock.h");
+                 4 + Inner::kInfo.bytes, "Linux 5.13 kernel/locking/qrwlock.c, include/asm-generic/qrwlock.h", true);
 
     static void announce(Word& word) {
         // relaxed: announces, and publishes nothing. Without the bit, or with one in the locked byte, where a fast

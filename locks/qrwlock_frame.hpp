@@ -215,7 +215,7 @@ class QrwFrame {
 
 // What all eras claim alike. `build` is that of the locked byte.
 constexpr LockInfo qrw_info(SubWord build, std::string_view name, std::string_view kernel, Fairness fairness,
-                            std::uint32_t bytes, std::string_view origin) {
+                            std::uint32_t bytes, std::string_view origin, bool quick = false) {
     return {.name = name,
             .family = "qrwlock",
             .kernel_release = kernel,
@@ -235,7 +235,8 @@ constexpr LockInfo qrw_info(SubWord build, std::string_view name, std::string_vi
             .control = false,
             .origin = origin,
             .floor_read = "xadd32+xadd32",
-            .floor_write = build == SubWord::mixed ? "cas32+st8" : "cas32+xadd32"};
+            .floor_write = build == SubWord::mixed ? "cas32+st8" : "cas32+xadd32",
+            .quick = quick};
 }
 
 }  // namespace lockbench

@@ -14,9 +14,13 @@
 #include "locks/qrwlock_4_3.hpp"
 #include "locks/qspinlock.hpp"
 #include "locks/rwlock_classic.hpp"
+#include "locks/rwsem.hpp"
 #include "locks/rwsem_3_10.hpp"
 #include "locks/rwsem_3_16.hpp"
 #include "locks/rwsem_3_8.hpp"
+#include "locks/rwsem_3_9.hpp"
+#include "locks/rwsem_5_0.hpp"
+#include "locks/rwsem_5_3.hpp"
 #include "locks/ticket.hpp"
 #include "locks/type_list.hpp"
 #include "locks/yield_lock.hpp"
@@ -30,9 +34,12 @@ using AllLocks =
     TypeList<TicketLock<P>, McsLock<P>, OsqLock<P>, QSpinLock<P, SubWord::mixed>, QSpinLock<P, SubWord::portable>,
              RwlockClassic<P>, QrwLock2013<P>, QrwLock2013<P, QrwReaders::unfair>, QrwLock316<P>,
              QrwLock316<P, QSpinLock<P, SubWord::mixed, true>>, QrwLock43<P>, QrwLock<P, SubWord::mixed>,
-             QrwLock<P, SubWord::portable>, Mutex310<P>, Rwsem38<P>, Rwsem310<P>, Rwsem316<P>,
-             Mutex310<P, SpinThenYieldLock<P>>, Rwsem38<P, SpinThenYieldLock<P>>, Rwsem310<P, SpinThenYieldLock<P>>,
-             Rwsem316<P, SpinThenYieldLock<P>>>;
+             QrwLock<P, SubWord::portable>, Mutex310<P>, Rwsem38<P>, Rwsem39<P>, Rwsem310<P>, Rwsem316<P>, Rwsem50<P>,
+             Rwsem53<P>, Rwsem53<P, TicketLock<P>, Rwsem53LeadingReaders>,
+             Rwsem53<P, TicketLock<P>, Rwsem53NoReaderSpin>, Rwsem53<P, TicketLock<P>, Rwsem53NoSpinBesideReaders>,
+             Rwsem<P>, Mutex310<P, SpinThenYieldLock<P>>, Rwsem38<P, SpinThenYieldLock<P>>,
+             Rwsem39<P, SpinThenYieldLock<P>>, Rwsem310<P, SpinThenYieldLock<P>>, Rwsem316<P, SpinThenYieldLock<P>>,
+             Rwsem50<P, SpinThenYieldLock<P>>, Rwsem53<P, SpinThenYieldLock<P>>, Rwsem<P, SpinThenYieldLock<P>>>;
 
 // Locks that exist only for the harness's own tests: one that does nothing and one that does not exclude.
 template <Platform P>

@@ -33,10 +33,11 @@ namespace lockbench {
 template <Platform P, class WaitLock = TicketLock<P>>
 class Rwsem310 {
     using Xadd = RwsemXadd<P>;
+    using Claims = RwsemWriterClaims<P>;
     using Slow = RwsemStealing<P, WaitLock>;
 
   public:
-    using Token = RwsemToken<P, WaitLock>;
+    using Token = SleeperToken<P, WaitLock>;
 
     static constexpr LockInfo kInfo = {
         .name = wait_lock_build<P, WaitLock>("rwsem_3_10", "rwsem_3_10.yield"),
@@ -69,24 +70,12 @@ class Rwsem310 {
     Rwsem310& operator=(const Rwsem310&) = delete;
 
     void lock(Token& token) {
-        // acquire (A5, pairs with rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): nobody active follows all earlier releases.
-        if (Xadd::active(count_.fetch_add(Xadd::kWrite, acquire))) {
+        if (!Claims::claim(count_)) {
             write_slow(token);
         }
     }
 
-    bool try_lock(Token&) {
-        // relaxed: only a guess, the exchange decides.
-        std::int64_t seen = count_.load(relaxed);
-        for (typename P::template EffectLoop<Xadd::kClaimBound> loop; !Xadd::active(seen); loop.again()) {
-            // acquire (A6, pairs with rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): as A5. relaxed: a failure only looks
-            // again.
-            if (count_.compare_exchange(seen, seen + Xadd::kWrite, acquire, relaxed)) {
-                return true;
-            }
-        }
-        return false;
-    }
+    bool try_lock(Token&) { return Claims::try_claim(count_); }
 
     void unlock(Token& token) {
         if (Xadd::release_write(count_)) {
@@ -157,7 +146,7 @@ class Rwsem310 {
         if (count_.load(relaxed) != Xadd::kWaiting) {
             return false;
         }
-        // acquire (A7, pairs with rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): as A5.
+        // acquire (A8, pairs with rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): all earlier releases are seen.
         return count_.try_cas(Xadd::kWaiting, taken, acquire);
     }
 

@@ -37,10 +37,11 @@ struct Rwsem316Spinners;  // tells the queue nodes of these spinners from those 
 template <Platform P, class WaitLock = TicketLock<P>>
 class Rwsem316 {
     using Xadd = RwsemXadd<P>;
+    using Claims = RwsemWriterClaims<P>;
     using Slow = RwsemStealing<P, WaitLock>;
 
   public:
-    using Token = RwsemToken<P, WaitLock>;
+    using Token = SleeperToken<P, WaitLock>;
 
     static constexpr LockInfo kInfo = {
         .name = wait_lock_build<P, WaitLock>("rwsem_3_16", "rwsem_3_16.yield"),
@@ -75,25 +76,18 @@ class Rwsem316 {
     Rwsem316& operator=(const Rwsem316&) = delete;
 
     void lock(Token& token) {
-        // acquire (A5, pairs with rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): nobody active follows all earlier releases.
-        if (Xadd::active(count_.fetch_add(Xadd::kWrite, acquire))) {
+        if (!Claims::claim(count_)) {
             write_slow(token);
         }
         own(token);
     }
 
     bool try_lock(Token& token) {
-        // relaxed: only a guess, the exchange decides.
-        std::int64_t seen = count_.load(relaxed);
-        for (typename P::template EffectLoop<Xadd::kClaimBound> loop; !Xadd::active(seen); loop.again()) {
-            // acquire (A6, pairs with rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): as A5. relaxed: a failure only looks
-            // again.
-            if (count_.compare_exchange(seen, seen + Xadd::kWrite, acquire, relaxed)) {
-                own(token);
-                return true;
-            }
+        const bool taken = Claims::try_claim(count_);
+        if (taken) {
+            own(token);
         }
-        return false;
+        return taken;
     }
 
     void unlock(Token& token) {
@@ -198,8 +192,8 @@ class Rwsem316 {
 
     // Under the wait_lock, by a queued writer. Any queued writer may, whoever is first.
     bool try_take_queued() {
-        // relaxed: spares the exchange when it would fail; the exchange decides. acquire (A7, pairs with
-        // rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): as A5.
+        // relaxed: spares the exchange when it would fail; the exchange decides. acquire (A8, pairs with
+        // rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): all earlier releases are seen.
         if (count_.load(relaxed) != Xadd::kWaiting || !count_.try_cas(Xadd::kWaiting, Xadd::kWrite, acquire)) {
             return false;
         }
@@ -246,7 +240,7 @@ class Rwsem316 {
             if (owner != kNobody && !owner_left(owner, should_yield)) {
                 return false;
             }
-            if (try_take_unqueued()) {
+            if (Claims::try_claim_spinning(count_)) {
                 return true;
             }
             if (owner == kNobody && P::poll(should_yield)) {
@@ -263,24 +257,6 @@ class Rwsem316 {
         owner_.await_until([owner](std::uint64_t now) { return now != owner; }, relaxed, not_running, should_yield);
         // relaxed: a hint.
         return owner_.load(relaxed) == kNobody;
-    }
-
-    bool try_take_unqueued() {
-        // relaxed: only a guess, the exchange decides.
-        std::int64_t seen = count_.load(relaxed);
-        for (typename P::template EffectLoop<Xadd::kClaimBound> loop; seen == 0 || seen == Xadd::kWaiting;
-             loop.again()) {
-            const bool passing = seen == Xadd::kWaiting;
-            // acquire (A8, pairs with rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): as A5. relaxed: a failure only looks
-            // again.
-            if (count_.compare_exchange(seen, seen + Xadd::kWrite, acquire, relaxed)) {
-                if (passing) {
-                    P::event(Event::stolen);
-                }
-                return true;
-            }
-        }
-        return false;
     }
 
     typename Xadd::Count count_;

@@ -32,7 +32,7 @@ class Rwsem38 {
     using Xadd = RwsemXadd<P>;
 
   public:
-    using Token = RwsemToken<P, WaitLock>;
+    using Token = SleeperToken<P, WaitLock>;
 
     static constexpr LockInfo kInfo = {
         .name = wait_lock_build<P, WaitLock>("rwsem_3_8", "rwsem_3_8.yield"),
@@ -65,16 +65,12 @@ class Rwsem38 {
     Rwsem38& operator=(const Rwsem38&) = delete;
 
     void lock(Token& token) {
-        // acquire (A5, pairs with rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): a count of 0 follows all earlier releases.
-        if (count_.fetch_add(Xadd::kWrite, acquire) != 0) {
+        if (!Xadd::claim_free(count_)) {
             write_slow(token);
         }
     }
 
-    bool try_lock(Token&) {
-        // acquire (A6, pairs with rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): as A5.
-        return count_.try_cas(0, Xadd::kWrite, acquire);
-    }
+    bool try_lock(Token&) { return Xadd::try_claim_free(count_); }
 
     void unlock(Token& token) {
         if (Xadd::release_write(count_)) {
@@ -114,9 +110,6 @@ class Rwsem38 {
     }
 
   private:
-    // Rounds of grant and undo that an exploration follows; natively no limit.
-    static constexpr std::size_t kGrantBound = 4;
-
     [[gnu::noinline, gnu::cold]] void read_slow(Token& token) {
         P::event(Event::slow_read);
         queue_and_sleep(token, Mode::read, Xadd::kReadUnit);
@@ -156,37 +149,14 @@ class Rwsem38 {
     void wake_front(RwsemWake kind, bool released) {
         Waiter<P>* const head = list_.front();
         if (head->mode.get() == Mode::read) {
-            // relaxed: a look that spares the batch; an update of nothing, as the kernel's, since the line is about to
-            // be written. A writer that comes later finds a count that is not 0 and queues.
-            if (released && count_.fetch_add(0, relaxed) < Xadd::kWaiting) {
-                return;
-            }
-            Xadd::grant_leading_readers(count_, list_, 0);
+            Xadd::grant_front_readers(count_, list_, released);
             return;
         }
         // A reader is active: trying would be in vain.
-        if (kind != RwsemWake::read_owned && claim_for(list_.singular())) {
+        if (kind != RwsemWake::read_owned && Xadd::claim_for_writer(count_, list_.singular())) {
             list_.remove(*head);
-            grant<P>(*head);
-        }
-    }
-
-    // The lock for the writer at the head: false when somebody is active, who will wake.
-    bool claim_for(bool alone) {
-        const std::int64_t claim = alone ? Xadd::kWrite - Xadd::kWaiting : Xadd::kWrite;
-        for (typename P::template EffectLoop<kGrantBound> loop;; loop.again()) {
-            // acquire (A7, pairs with rwsem_xadd.hpp:R1, rwsem_xadd.hpp:R3): the writer sees all earlier owners through
-            // the granter.
-            if (!Xadd::active(count_.fetch_add(claim, acquire))) {
-                return true;
-            }
-            P::event(Event::undo);
-            // relaxed: nothing was done under the claim.
-            const std::int64_t left = count_.fetch_sub(claim, relaxed) - claim;
-            if (Xadd::active(left)) {
-                return false;
-            }
-            // The one that was active is gone and took this claim for an active one, so it did not wake anybody.
+            WakeNow<P> now;
+            grant<P>(*head, now);
         }
     }
 

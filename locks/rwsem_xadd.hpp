@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What the read-write semaphores of 3.8, 3.10 and 3.16 have in common: the arithmetic of the count, the reader's part,
+// What the read-write semaphores of 3.8 to 5.2 have in common: the arithmetic of the count, the reader's part,
 // the releases, and the batch grant to readers. What differs, all of the writer's part and who may be woken, is in the
 // file of each era.
 //
-// Origin: Linux 3.8-3.16 arch/x86/include/asm/rwsem.h (fast paths) and lib/rwsem.c, kernel/locking/rwsem-xadd.c (slow
+// Origin: Linux 3.8-5.0 arch/x86/include/asm/rwsem.h (fast paths) and lib/rwsem.c, kernel/locking/rwsem-xadd.c (slow
 //   paths).
 // Differs: in wait_list.hpp. The kernel's atomics are full barriers on x86; here each order is the weakest that the
 //   algorithm needs.
@@ -23,33 +23,16 @@
 // I3  Every change of the count is a read-modify-write, so an acquire of any value has seen all earlier releases.
 // I4  Who leaves the active half at 0 with somebody waiting wakes (release_*), or, where a claim on its way hid that,
 //     the claimer does when it turns its claim into waiting (enqueue).
-// The releases are here and the writers' claims in the files of the eras, so their labels meet across files:
-//   R1 pairs with A1, A2, A3, A4; R3 pairs with A3, A4;
-//   R1 and R3 pair with rwsem_3_8.hpp:A5, rwsem_3_8.hpp:A6, rwsem_3_8.hpp:A7, rwsem_3_10.hpp:A5, rwsem_3_10.hpp:A6,
-//   rwsem_3_10.hpp:A7, rwsem_3_16.hpp:A5, rwsem_3_16.hpp:A6, rwsem_3_16.hpp:A7, rwsem_3_16.hpp:A8.
+// The releases are here and some claims in the files of the eras, so their labels meet across files:
+//   R1 pairs with A1, A2, A3, A4, A5, A6, A7, A11, A12, A13 and rwsem_5_0_queue.hpp:A9;
+//   R3 pairs with A3, A4, A5, A6, A7, A11, A12, A13; R2 pairs with rwsem_5_0_queue.hpp:A9;
+//   R1 and R3 pair with rwsem_3_10.hpp:A8, rwsem_3_16.hpp:A8, rwsem_5_0.hpp:A8, rwsem_5_0_queue.hpp:A10.
 #pragma once
 
 #include "locks/lock.hpp"
 #include "locks/wait_list.hpp"
 
 namespace lockbench {
-
-// On whose behalf sleepers are woken.
-enum class RwsemWake : unsigned char {
-    any,        // nobody is active: the head, whatever it is
-    readers,    // perhaps readers are: leading readers, never a writer
-    read_owned  // the caller knows that a reader holds the lock: leading readers, without asking the count first
-};
-
-// A thread's waiter, and its token for the wait_lock.
-template <Platform P, class WaitLock>
-struct RwsemToken {
-    explicit RwsemToken(Ctx<P>& ctx) : self(ctx.tid), wait_token(ctx) {}
-
-    ThreadId self;
-    Waiter<P> waiter;
-    typename WaitLock::Token wait_token;
-};
 
 template <Platform P>
 struct RwsemXadd {
@@ -65,6 +48,8 @@ struct RwsemXadd {
 
     // Failed exchanges in a row that an exploration follows; natively no limit.
     static constexpr std::size_t kClaimBound = 4;
+    // Rounds of grant and undo that an exploration follows; natively no limit.
+    static constexpr std::size_t kGrantBound = 4;
 
     static constexpr bool active(std::int64_t count) { return (count & kActiveMask) != 0; }
     // Somebody waits and nobody is active: the one that sees this wakes.
@@ -87,6 +72,35 @@ struct RwsemXadd {
             }
         }
         return false;
+    }
+
+    // A writer's, up to 3.9: true when the lock was free and nobody waited. When not, the claim stays in the count for
+    // enqueue to turn into waiting.
+    static bool claim_free(Count& count) {
+        // acquire (A11, pairs with R1, R3): a count of 0 follows all earlier releases.
+        return count.fetch_add(kWrite, acquire) == 0;
+    }
+    static bool try_claim_free(Count& count) {
+        // acquire (A12, pairs with R1, R3): as A11.
+        return count.try_cas(0, kWrite, acquire);
+    }
+    // Under the wait_lock, up to 3.9: the lock for a queued writer, who leaves the list with it; `alone` in the list.
+    // False when somebody is active, who will wake.
+    static bool claim_for_writer(Count& count, bool alone) {
+        const std::int64_t claim = alone ? kWrite - kWaiting : kWrite;
+        for (typename P::template EffectLoop<kGrantBound> loop;; loop.again()) {
+            // acquire (A13, pairs with R1, R3): the writer sees all earlier owners, itself or through the granter.
+            if (!active(count.fetch_add(claim, acquire))) {
+                return true;
+            }
+            P::event(Event::undo);
+            // relaxed: nothing was done under the claim.
+            const std::int64_t left = count.fetch_sub(claim, relaxed) - claim;
+            if (active(left)) {
+                return false;
+            }
+            // The one that was active is gone and took this claim for an active one, so it did not wake anybody.
+        }
     }
 
     // Both releases: true when the caller has to wake somebody.
@@ -128,7 +142,8 @@ struct RwsemXadd {
     // Under the wait_lock, the head being a reader, and no writer active until this returns: grants the lock to all
     // leading readers. `prepaid` is what the count already holds for them. Units first, wakes second: a reader that was
     // let go at once could unlock and take the count below those still to be added (M36).
-    static void grant_leading_readers(Count& count, List& list, std::int64_t prepaid) {
+    template <class Woken>
+    static void grant_leading_readers(Count& count, List& list, std::int64_t prepaid, Woken&& woken) {
         // 1. Count them.
         std::int64_t readers = 0;
         Waiter<P>* behind = list.front();
@@ -147,10 +162,60 @@ struct RwsemXadd {
         Waiter<P>* waiter = list.front();
         while (waiter != behind) {
             Waiter<P>* const next = waiter->next.get();
-            grant<P>(*waiter);
+            grant<P>(*waiter, woken);
             waiter = next;
         }
         list.start_at(behind);
+    }
+    // The same up to 3.9, where no writer can be faster than the look. `released`: the caller released the lock before
+    // it took the wait_lock, so somebody else may have been woken and be active since.
+    static void grant_front_readers(Count& count, List& list, bool released) {
+        // relaxed: a look that spares the batch; an update of nothing, as the kernel's, since the line is about to be
+        // written. A writer that comes later finds a count that is not 0 and queues.
+        if (!released || count.fetch_add(0, relaxed) >= kWaiting) {
+            grant_leading_readers(count, list, 0, WakeNow<P>{});
+        }
+    }
+};
+
+// Writers that steal: how those of 3.10 to 5.2 claim the lock.
+template <Platform P>
+struct RwsemWriterClaims {
+    using Xadd = RwsemXadd<P>;
+    using Count = typename Xadd::Count;
+
+    // The fast path: true when nobody was active, whoever waits. When not, the claim stays in the count.
+    static bool claim(Count& count) {
+        // acquire (A5, pairs with R1, R3): nobody active follows all earlier releases.
+        return !Xadd::active(count.fetch_add(Xadd::kWrite, acquire));
+    }
+    static bool try_claim(Count& count) {
+        // relaxed: only a guess, the exchange decides.
+        std::int64_t seen = count.load(relaxed);
+        for (typename P::template EffectLoop<Xadd::kClaimBound> loop; !Xadd::active(seen); loop.again()) {
+            // acquire (A6, pairs with R1, R3): as A5. relaxed: a failure only looks again.
+            if (count.compare_exchange(seen, seen + Xadd::kWrite, acquire, relaxed)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    // A spinner's.
+    static bool try_claim_spinning(Count& count) {
+        // relaxed: only a guess, the exchange decides.
+        std::int64_t seen = count.load(relaxed);
+        for (typename P::template EffectLoop<Xadd::kClaimBound> loop; seen == 0 || seen == Xadd::kWaiting;
+             loop.again()) {
+            const bool passing = seen == Xadd::kWaiting;
+            // acquire (A7, pairs with R1, R3): as A5. relaxed: a failure only looks again.
+            if (count.compare_exchange(seen, seen + Xadd::kWrite, acquire, relaxed)) {
+                if (passing) {
+                    P::event(Event::stolen);
+                }
+                return true;
+            }
+        }
+        return false;
     }
 };
 
@@ -161,7 +226,7 @@ struct RwsemStealing {
     using Xadd = RwsemXadd<P>;
     using Count = typename Xadd::Count;
     using List = typename Xadd::List;
-    using Token = RwsemToken<P, WaitLock>;
+    using Token = SleeperToken<P, WaitLock>;
 
     // Rounds of grant and undo that an exploration follows; natively no limit.
     static constexpr std::size_t kGrantBound = 4;
@@ -178,9 +243,9 @@ struct RwsemStealing {
             return;
         }
         if (kind == RwsemWake::read_owned) {
-            Xadd::grant_leading_readers(count, list, 0);
+            Xadd::grant_leading_readers(count, list, 0, WakeNow<P>{});
         } else if (claim_for_head(count)) {
-            Xadd::grant_leading_readers(count, list, Xadd::kReadUnit);
+            Xadd::grant_leading_readers(count, list, Xadd::kReadUnit, WakeNow<P>{});
         }
     }
 

@@ -17,6 +17,7 @@
 //     any more.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "locks/lock.hpp"
@@ -35,7 +36,8 @@ struct Waiter {
     typename P::template Plain<Mode> mode;
 };
 
-template <Platform P>
+// W: what waits, with the fields of Waiter and whatever else a lock notes of its waiters.
+template <Platform P, class W = Waiter<P>>
 class WaitList {
   public:
     WaitList() : head_(nullptr), tail_(nullptr) {}
@@ -43,15 +45,15 @@ class WaitList {
     WaitList& operator=(const WaitList&) = delete;
 
     [[nodiscard]] bool empty() const { return head_.get() == nullptr; }
-    [[nodiscard]] Waiter<P>* front() const { return head_.get(); }
+    [[nodiscard]] W* front() const { return head_.get(); }
     // Asked of a list that is not empty.
     [[nodiscard]] bool singular() const {
-        const Waiter<P>* const first = head_.get();
+        const W* const first = head_.get();
         return first->next.get() == nullptr;
     }
 
-    void push_back(Waiter<P>& waiter) {
-        Waiter<P>* const last = tail_.get();
+    void push_back(W& waiter) {
+        W* const last = tail_.get();
         waiter.next.set(nullptr);
         waiter.prev.set(last);
         tail_.set(&waiter);
@@ -62,9 +64,9 @@ class WaitList {
         }
     }
 
-    void remove(Waiter<P>& waiter) {
-        Waiter<P>* const before = waiter.prev.get();
-        Waiter<P>* const after = waiter.next.get();
+    void remove(W& waiter) {
+        W* const before = waiter.prev.get();
+        W* const after = waiter.next.get();
         if (before == nullptr) {
             head_.set(after);
         } else {
@@ -78,7 +80,7 @@ class WaitList {
     }
 
     // Drops all waiters before `first`, untouched: they may be gone. Null drops all.
-    void start_at(Waiter<P>* first) {
+    void start_at(W* first) {
         head_.set(first);
         if (first == nullptr) {
             tail_.set(nullptr);
@@ -90,8 +92,25 @@ class WaitList {
     [[nodiscard]] bool is_constructed() const { return head_.peek() == nullptr && tail_.peek() == nullptr; }
 
   private:
-    typename P::template Plain<Waiter<P>*> head_;
-    typename P::template Plain<Waiter<P>*> tail_;
+    typename P::template Plain<W*> head_;
+    typename P::template Plain<W*> tail_;
+};
+
+// A thread's waiter, and its token for the wait_lock.
+template <Platform P, class WaitLock, class W = Waiter<P>>
+struct SleeperToken {
+    explicit SleeperToken(Ctx<P>& ctx) : self(ctx.tid), wait_token(ctx) {}
+
+    ThreadId self;
+    W waiter;
+    typename WaitLock::Token wait_token;
+};
+
+// On whose behalf the sleepers of a read-write semaphore are woken.
+enum class RwsemWake : unsigned char {
+    any,        // nobody is active: the head, whatever it is
+    readers,    // perhaps readers are: readers, never a writer
+    read_owned  // the caller knows that a reader holds the lock: readers, without asking the count first
 };
 
 constexpr std::uint64_t task_of(ThreadId tid) { return std::uint64_t{tid} + 1U; }
@@ -103,17 +122,53 @@ void wake_task(std::uint64_t task) {
     P::wake(thread_of(task));
 }
 
+// Where a granter puts those that are to be woken. WakeNow: they are, at once.
+template <Platform P>
+struct WakeNow {
+    static void add(std::uint64_t task) { wake_task<P>(task); }
+};
+// WakeBatch: when the wait_lock is free again. At most kMost, on the waker's stack; when it is full they are woken at
+// once. The kernel chains them through the tasks, and where two wakers have the same one the later adds nothing; here
+// it is woken twice.
+template <Platform P, std::size_t kMost>
+class WakeBatch {
+  public:
+    void add(std::uint64_t task) {
+        if (count_ == kMost) {
+            wake_all();
+        }
+        tasks_[count_] = task;
+        ++count_;
+    }
+    [[nodiscard]] bool empty() const { return count_ == 0; }
+    void wake_all() {
+        for (std::size_t i = 0; i < count_; ++i) {
+            wake_task<P>(tasks_[i]);
+        }
+        count_ = 0;
+    }
+
+  private:
+    std::size_t count_ = 0;
+    std::uint64_t tasks_[kMost];
+};
+
 // Hands the lock to a waiter that was taken, or is about to be taken, off the list. Under the wait_lock. The waiter may
 // be gone, or wait for another lock, as soon as its task is cleared: nothing of it is touched after that.
-template <Platform P>
-void grant(Waiter<P>& waiter) {
+template <Platform P, class Woken>
+void grant(Waiter<P>& waiter, Woken& woken) {
     // relaxed: written before the waiter entered the list, read under the same wait_lock.
     const std::uint64_t task = waiter.task.load(relaxed);
     P::event(Event::granted);
     // release (R1, pairs with A1): the granter has seen all earlier owners' writes, and so will the waiter; its own
     // reads of the waiter are done.
     waiter.task.store(0, release);
-    wake_task<P>(task);
+    woken.add(task);
+}
+template <Platform P>
+bool is_granted(const Waiter<P>& waiter) {
+    // acquire (A1, pairs with R1): what the granter saw of earlier owners is seen here.
+    return waiter.task.load(acquire) == 0;
 }
 
 // Sleeps until another thread has granted the lock to this waiter.
@@ -121,8 +176,7 @@ template <Platform P>
 void sleep_until_granted(const Waiter<P>& waiter) {
     for (typename P::template EffectLoop<kSleepBound> loop;; loop.again()) {
         P::sleep_prepare();
-        // acquire (A1, pairs with R1): what the granter saw of earlier owners is seen here.
-        if (waiter.task.load(acquire) == 0) {
+        if (is_granted(waiter)) {
             return;
         }
         P::event(Event::slept);

@@ -68,6 +68,10 @@ class Stage {
         lock_.lock_shared(token(tid));
         entered(tid, Mode::read);
     }
+    bool lock_shared_killable(ThreadId tid) {
+        Coop::mark(Mark::doorway, &lock_, Mode::read);
+        return lock_.lock_shared_killable(token(tid)) && entered(tid, Mode::read);
+    }
     bool try_lock_shared(ThreadId tid) { return lock_.try_lock_shared(token(tid)) && entered(tid, Mode::read); }
     void unlock_shared(ThreadId tid) {
         sum_ += data_.get();

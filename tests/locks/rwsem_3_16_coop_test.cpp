@@ -2,7 +2,7 @@
 // The rwsem of 3.16: writers steal, and spin beside a writer that runs; not beside one that sleeps, and not beside
 // readers.
 #include "locks/rwsem_3_16.hpp"
-#include "tests/locks/sleeping_scenes.hpp"
+#include "tests/locks/spinning_scenes.hpp"
 
 namespace lockbench {
 namespace {
@@ -14,72 +14,6 @@ static_assert(info_matches_type<Coop, Lock>() && info_matches_type<Coop, Yieldin
 static_assert(Lock::kInfo.name == "rwsem_3_16" && Yielding::kInfo.name == "rwsem_3_16.yield");
 static_assert(Lock::kInfo.convoys && !Yielding::kInfo.convoys);
 static_assert(sizeof(Lock) == 40 && sizeof(Yielding) == 40);
-
-TEST(Rwsem316, AWriterSpinsBesideARunningOwnerAndTakesTheLockAwake) {
-    play_scenes<Lock>(
-        200, calm(1, 2),
-        [](Stage<Lock>& stage, ThreadId tid) {
-            if (tid == 0) {
-                stage.lock(0);
-                stage.until([&] { return stage.events(1, Event::spin_started) == 1; });
-                stage.unlock(0);
-            } else {
-                stage.until([&] { return stage.has_entered(0); });
-                stage.lock(1);
-                stage.unlock(1);
-            }
-        },
-        [](Stage<Lock>& stage) {
-            EXPECT_EQ(stage.events(1, Event::spin_acquired), 1U);
-            EXPECT_EQ(stage.events(Event::slept), 0U);
-            EXPECT_EQ(stage.events(1, Event::queued), 0U);
-        });
-}
-
-// Nobody spins beside an owner that sleeps: 1 comes when 0 is off its CPU; 2 directs.
-TEST(Rwsem316, AWriterSleepsBesideASleepingOwner) {
-    play_scenes<Lock>(
-        200, calm(1, 3),
-        [](Stage<Lock>& stage, ThreadId tid) {
-            if (tid == 0) {
-                own_asleep(stage);
-                stage.unlock(0);
-            } else if (tid == 1) {
-                come_after(stage, 0);
-                stage.lock(1);
-                stage.unlock(1);
-            } else {
-                wake_owner_when(stage, [&] { return stage.asleep(1); });
-            }
-        },
-        [](Stage<Lock>& stage) {
-            EXPECT_EQ(stage.events(1, Event::spin_started), 0U);
-            EXPECT_GE(stage.events(1, Event::slept), 1U);
-        });
-}
-
-TEST(Rwsem316, ASpinnerGivesUpWhenTheOwnerGoesToSleep) {
-    play_scenes<Lock>(
-        200, calm(1, 3),
-        [](Stage<Lock>& stage, ThreadId tid) {
-            if (tid == 0) {
-                stage.lock(0);
-                stage.until([&] { return stage.events(1, Event::spin_started) == 1; });
-                stage.sleep_until_cue();
-                stage.unlock(0);
-            } else if (tid == 1) {
-                stage.until([&] { return stage.has_entered(0); });
-                stage.lock(1);
-                stage.unlock(1);
-            } else {
-                wake_owner_when(stage, [&] { return stage.asleep(1); });
-            }
-        },
-        [](Stage<Lock>& stage) {
-            EXPECT_EQ(stage.events(1, Event::spin_stopped), 1U);
-            EXPECT_EQ(stage.events(1, Event::spin_acquired), 0U);
-        });
-}
 
 TEST(Rwsem316, AWriterDoesNotSpinBesideReaders) {
     play_scenes<Lock>(
@@ -151,60 +85,11 @@ TEST(Rwsem316, AChangeOfOwnerStopsTheSpinner) {
     EXPECT_GT(stopped, 0U);
 }
 
-// Reader 1 sleeps; 2 spins beside the running owner 0 and is faster than the reader that is to be woken.
-TEST(Rwsem316, ASpinnerStealsFromSleepers) {
-    std::uint64_t stolen = 0;
-    play_scenes<Lock>(
-        500, calm(1, 3),
-        [](Stage<Lock>& stage, ThreadId tid) {
-            if (tid == 0) {
-                stage.lock(0);
-                stage.until([&] { return stage.asleep(1) && stage.events(2, Event::spin_started) == 1; });
-                stage.unlock(0);
-            } else if (tid == 1) {
-                stage.until([&] { return stage.has_entered(0); });
-                stage.lock_shared(1);
-                stage.unlock_shared(1);
-            } else {
-                stage.until([&] { return stage.asleep(1); });
-                stage.lock(2);
-                stage.unlock(2);
-            }
-        },
-        [&](Stage<Lock>& stage) {
-            if (stage.events(2, Event::stolen) != 0) {
-                ++stolen;
-                EXPECT_LT(stage.place(2), stage.place(1));
-            }
-        });
-    EXPECT_GT(stolen, 0U);
-}
-
-// One spins on the owner, the other behind it in the queue of spinners; both get the lock awake.
-TEST(Rwsem316, SpinnersQueue) {
-    std::uint64_t queued = 0;
-    play_scenes<Lock>(
-        200, calm(1, 3),
-        [](Stage<Lock>& stage, ThreadId tid) {
-            if (tid == 0) {
-                stage.lock(0);
-                stage.until([&] {
-                    return stage.events(1, Event::spin_started) == 1 && stage.events(2, Event::spin_started) == 1;
-                });
-                stage.unlock(0);
-            } else {
-                stage.until([&] { return stage.has_entered(0); });
-                stage.lock(tid);
-                stage.unlock(tid);
-            }
-        },
-        [&](Stage<Lock>& stage) {
-            EXPECT_GE(stage.events(Event::spin_acquired), 1U);
-            queued += stage.events(Event::spin_acquired) == 2 ? 1U : 0U;
-        });
-    EXPECT_GT(queued, 0U);
-}
-
+TEST(Rwsem316, AWriterSpinsBesideARunningOwnerAndTakesTheLockAwake) { writer_spins_beside_a_running_owner<Lock>(); }
+TEST(Rwsem316, AWriterSleepsBesideASleepingOwner) { writer_sleeps_beside_a_sleeping_owner<Lock>(); }
+TEST(Rwsem316, ASpinnerGivesUpWhenTheOwnerGoesToSleep) { spinner_gives_up_when_the_owner_goes_to_sleep<Lock>(); }
+TEST(Rwsem316, ASpinnerStealsFromSleepers) { spinner_steals_from_sleepers<Lock>(); }
+TEST(Rwsem316, SpinnersQueue) { spinners_queue<Lock>(); }
 TEST(Rwsem316, AReaderQueuedFirstBesideReadersWakesItself) {
     EXPECT_GT(reader_beside_downgraded_writer_gets_in<Lock>(), 0U);
 }

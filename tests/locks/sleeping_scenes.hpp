@@ -202,7 +202,7 @@ void random_section(Stage<L>& stage, ThreadId tid) {
             Coop::sleep_until(Coop::after(1 + random.below(200)));
         }
     };
-    const std::uint32_t draw = random.below(10);
+    const std::uint32_t draw = random.below(12);
     if constexpr (L::kInfo.shared) {
         if (draw < 4 || (draw == 4 && stage.try_lock_shared(tid))) {
             if (draw != 4) {
@@ -213,8 +213,19 @@ void random_section(Stage<L>& stage, ThreadId tid) {
             return;
         }
     }
+    if constexpr (KillableSharedLock<L>) {
+        if (draw > 9) {
+            if (stage.lock_shared_killable(tid)) {
+                linger();
+                stage.unlock_shared(tid);
+            } else {
+                Coop::clear_cancel();
+            }
+            return;
+        }
+    }
     if constexpr (L::kInfo.killable) {
-        if (draw < 4) {
+        if (draw < 4 || draw > 7) {
             if (stage.lock_killable(tid)) {
                 linger();
                 stage.unlock(tid);

@@ -62,7 +62,9 @@ Survey readers_meet(unsigned runs) {
 // A writer with readers waiting turns into a reader: they come in beside it, and a writer behind them does not.
 template <class L>
 Survey downgrade_admits_readers(unsigned runs, bool writer_behind) {
-    return survey(scene(4), runs, [writer_behind](CoopWorld& world) {
+    CoopOptions options = scene(4);
+    options.not_running = options.should_yield = {};  // a reader that gave up spinning would queue behind the writer
+    return survey(options, runs, [writer_behind](CoopWorld& world) {
         Cast<L> cast(world, 4);
         Director director(world);
         Meeting meeting(world);
