@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <string>
@@ -20,6 +21,9 @@ using nlohmann::json;
 constexpr std::int64_t kBatch = 2048;
 // Length of one calibrated run; the spread comes from the blocks, each a process of its own.
 constexpr double kMinTime = 0.002;
+// Spaced costs are differences of two times many times as long. What a neighbour on the core does to the gap changes
+// from one ten milliseconds to the next, so gap, lock and floor are measured beside one another, several times over.
+constexpr std::size_t kSpacedRounds = 5;
 
 struct Case {
     const LockRunner* lock;
@@ -54,7 +58,22 @@ class Collector : public benchmark::BenchmarkReporter {
     std::map<std::string, Entry> entries;
 };
 
-std::string case_name(std::size_t index, const char* part) { return "uncontended" + std::to_string(index) + part; }
+std::string case_name(std::size_t index, std::size_t round, const char* part) {
+    return "uncontended" + std::to_string(index) + "_" + std::to_string(round) + part;
+}
+
+// What one case came to: medians over its rounds.
+struct Measured {
+    double cost_ns = 0;
+    double floor_ns = 0;
+    double gap_ns = 0;
+    std::int64_t iterations = 0;
+};
+
+double median(std::vector<double> values) {
+    std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+    return values[values.size() / 2];
+}
 
 std::vector<Case> cases_of(const RunPlan& plan) {
     std::vector<Case> cases;
@@ -71,9 +90,28 @@ std::vector<Case> cases_of(const RunPlan& plan) {
     return cases;
 }
 
-json case_to_json(const Case& one, const RunPlan& plan, std::uint32_t block, CpuId cpu, const Collector::Entry& cost,
-                  const Collector::Entry& floor, double gap_ns) {
-    const double subtract = one.spacing == Spacing::spaced ? gap_ns : 0;
+std::size_t rounds_of(const Case& one) { return one.spacing == Spacing::spaced ? kSpacedRounds : 1; }
+
+Measured measured(const Case& one, std::size_t index, std::map<std::string, Collector::Entry>& entries) {
+    std::vector<double> costs;
+    std::vector<double> floors;
+    std::vector<double> gaps;
+    Measured out;
+    for (std::size_t round = 0; round < rounds_of(one); ++round) {
+        const Collector::Entry& lock = entries[case_name(index, round, "lock")];
+        const double gap = one.spacing == Spacing::spaced ? entries[case_name(index, round, "gap")].ns : 0;
+        costs.push_back(lock.ns - gap);
+        floors.push_back(entries[case_name(index, round, "floor")].ns - gap);
+        gaps.push_back(gap);
+        out.iterations += lock.iterations;
+    }
+    out.cost_ns = median(std::move(costs));
+    out.floor_ns = median(std::move(floors));
+    out.gap_ns = median(std::move(gaps));
+    return out;
+}
+
+json case_to_json(const Case& one, const RunPlan& plan, std::uint32_t block, CpuId cpu, const Measured& found) {
     json out = {
         {"platform", "native"},
         {"machine", "this"},
@@ -93,11 +131,11 @@ json case_to_json(const Case& one, const RunPlan& plan, std::uint32_t block, Cpu
         {"aa", nullptr},
         {"started_at", std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count()},
         {"uncontended",
-         {{"cost_ns", cost.ns - subtract},
-          {"floor_ns", floor.ns - subtract},
+         {{"cost_ns", found.cost_ns},
+          {"floor_ns", found.floor_ns},
           {"floor", one.floor()},
-          {"gap_ns", one.spacing == Spacing::spaced ? json(gap_ns) : json(nullptr)},
-          {"iterations", cost.iterations}}},
+          {"gap_ns", one.spacing == Spacing::spaced ? json(found.gap_ns) : json(nullptr)},
+          {"iterations", found.iterations}}},
         {"checks", {{"passed", true}, {"failed", json::array()}}},
         {"flags", one.lock->info.control ? json{"broken"} : json::array()}};
     for (const char* key :
@@ -128,19 +166,21 @@ void measure_uncontended(const RunPlan& plan, std::uint32_t block, CpuId cpu,
             ->MinTime(kMinTime)
             ->Unit(benchmark::kNanosecond);
     };
-    add("uncontended_gap", find_floor("nothing"), Spacing::spaced);
     for (std::size_t i = 0; i < cases.size(); ++i) {
-        // Lock and floor one after the other: they share the state of the machine, so their ratio is of this moment.
-        add(case_name(i, "lock"), cases[i].loop(), cases[i].spacing);
-        add(case_name(i, "floor"), find_floor(cases[i].floor()), cases[i].spacing);
+        for (std::size_t round = 0; round < rounds_of(cases[i]); ++round) {
+            // One after the other: they share the state of the machine, so their ratio is of this moment.
+            if (cases[i].spacing == Spacing::spaced) {
+                add(case_name(i, round, "gap"), find_floor("nothing"), Spacing::spaced);
+            }
+            add(case_name(i, round, "lock"), cases[i].loop(), cases[i].spacing);
+            add(case_name(i, round, "floor"), find_floor(cases[i].floor()), cases[i].spacing);
+        }
     }
     Collector collector;
     benchmark::RunSpecifiedBenchmarks(&collector);
     benchmark::ClearRegisteredBenchmarks();
-    const double gap_ns = collector.entries["uncontended_gap"].ns;
     for (std::size_t i = 0; i < cases.size(); ++i) {
-        emit(case_to_json(cases[i], plan, block, cpu, collector.entries[case_name(i, "lock")],
-                          collector.entries[case_name(i, "floor")], gap_ns));
+        emit(case_to_json(cases[i], plan, block, cpu, measured(cases[i], i, collector.entries)));
     }
 }
 

@@ -59,8 +59,8 @@ def draw_panel(axis, dataset, locks, mode, spacing):
     axis.set_xlim(0, right)
     outside = [dot for dot in dots if dot > right]
     if outside:
-        axis.annotate(f"{len(outside)} of {len(dots)} repetitions beyond, up to {max(outside):.4g} ns", (0.99, 1.005),
-                      xycoords="axes fraction", ha="right", va="bottom", fontsize=6.8, color="#777777")
+        axis.annotate(f"{len(outside)} of {len(dots)} repetitions beyond,\nup to {max(outside):.4g} ns", (0.995, 0.995),
+                      xycoords="axes fraction", ha="right", va="top", fontsize=6.8, color="#777777")
     axis.xaxis.set_major_locator(MaxNLocator(5))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_xlabel("ns per acquire and release, one thread")

@@ -261,7 +261,7 @@ class FigureTest(FolderTest):
                 window["uncontended"]["cost_ns"] = 4321.0
         fake.edit = edit
         figure = self.draw(uncontended, fake)["uncontended"]
-        self.assertRegex(words(figure), r"1 of \d+ repetitions beyond, up to 4321 ns")
+        self.assertRegex(words(figure), r"1 of \d+ repetitions beyond,\nup to 4321 ns")
         self.assertLess(max(axis.get_xlim()[1] for axis in figure.axes), 200)
 
     def test_ratios_stand_against_the_noise(self):
