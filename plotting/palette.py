@@ -23,7 +23,7 @@ FAMILIES = {
                  "qrwlock_3_16.qspinlock", "qrwlock_2013.unfair"]),
     "mutex": ("#c4ad00", ["*", (4, 1, 0)], ["mutex_3_10", "mutex_3_10.yield"]),
     "rwsem": ("#d55e00", ["v", "^", "<", ">", "D", "s", "P", (4, 1, 45), (6, 1, 0), (3, 1, 0), "p", "X",
-                        "h", "8", "d"],
+                           "h", "8", "d"],
               ["rwsem_3_8", "rwsem_3_10", "rwsem_3_16", "rwsem_5_3", "rwsem", "rwsem_spinlock", "percpu_rwsem",
                "rwsem_3_8.yield", "rwsem_3_10.yield", "rwsem_3_16.yield", "rwsem_3_9", "rwsem_5_0",
                "rwsem_5_3.leading_readers", "rwsem_5_3.no_reader_spin", "rwsem_5_3.no_spin_beside_readers"]),
