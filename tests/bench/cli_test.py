@@ -356,6 +356,34 @@ class Compare(Case):
         rows = json.loads(lockbench("compare", self.out, other, "--json").stdout)
         self.assertEqual({row["verdict"] for row in rows}, {"B is slower"})
 
+    def changed(self, **plan_or_host):
+        """A copy of the run whose plan and host say something else."""
+        copy = self.folder / "changed"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.out, copy)
+        run = json.loads((copy / "run.json").read_text())
+        for part, fields in plan_or_host.items():
+            run[part].update(fields)
+        (copy / "run.json").write_text(json.dumps(run))
+        return copy
+
+    def test_other_windows_are_refused_and_another_build_is_told(self):
+        self.run_into(*SMALL, "--no-uncontended", "--no-untimed")
+        for key in ("window_ms", "warmup_ms"):
+            result = lockbench("compare", self.out, self.changed(plan={key: 77}))
+            self.assertEqual(result.returncode, 2)
+            self.assertIn(key, result.stderr)
+            self.assertIn("77", result.stderr)
+        for key in ("commit", "build"):
+            other = self.changed(host={key: "another"})
+            result = lockbench("compare", self.out, other)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertRegex(result.stdout.splitlines()[0], f"differ in {key}: .*another")
+            self.assertGreater(len(json.loads(lockbench("compare", self.out, other, "--json").stdout)), 0)
+        result = lockbench("compare", self.out, self.out)
+        self.assertNotIn("the runs differ", result.stdout)
+        self.assertIn("only 2 windows", result.stdout)
+
 
 if __name__ == "__main__":
     unittest.main()
