@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 
 namespace lockbench {
 namespace {
@@ -30,9 +31,12 @@ std::string variant_of(const json& window) {
 // All windows of one lock on one variant and thread count.
 struct Cell {
     std::string label;
+    std::string lock;
     std::string workload;
     std::string variant;
     int threads = 0;
+    bool control = false;
+    bool failed = false;                                      // any window, a killed one too: its figures prove nothing
     std::map<std::string, std::vector<const json*>> by_half;  // by "aa"; "" outside a pair
 
     // Half "a" of a pair stands for its cell; "b" is there to tell the noise.
@@ -59,8 +63,12 @@ Cells sort_into_cells(const std::vector<json>& windows) {
         const int threads = window.at("threads");
         const std::string variant = variant_of(window);
         Cell& cell = cells[fmt::format("{}{} {}", variant, lock, threads)];
+        cell.lock = lock;
         cell.workload = window.at("workload");
         cell.label = fmt::format("{} {} {} thr", cell.workload, lock, threads);
+        cell.control |= has_flag(window, "broken");
+        cell.failed |= has_flag(window, "check_failed") || has_flag(window, "killed") ||
+                       !window.at("checks").at("passed").get<bool>();
         cell.variant = variant;
         cell.threads = threads;
         if (!has_flag(window, "killed") && !has_flag(window, "interrupted") && !has_flag(window, "untimed")) {
@@ -194,6 +202,11 @@ Reading read_sides(const Sides& sides, bool undisturbed) {
     reading.windows_a = a.size();
     reading.windows_b = b.size();
     reading.ratio = ratio_of_medians(b, a, kSeed);
+    if (sides.a.failed || sides.b.failed) {
+        reading.verdict = "no verdict";
+        reading.reason = fmt::format("{} failed the checks", both(sides.a.failed, sides.b.failed));
+        return reading;
+    }
     if (!reading.ratio.known()) {
         return cannot_say(reading, fmt::format("only {} windows of A and {} of B, an interval needs {} of each",
                                                a.size(), b.size(), kMinForInterval));
@@ -239,31 +252,45 @@ ComparedCell compare_cell(const Sides& sides) {
     cell.all = read_sides(sides, false);
     cell.undisturbed = read_sides(sides, true);
     cell.flagged = a.size() + b.size() - cell.undisturbed.windows_a - cell.undisturbed.windows_b;
+    cell.failed = both(sides.a.failed, sides.b.failed);
     return cell;
+}
+
+// A cell that failed is listed even if no window of it has a rate.
+bool worth_a_row(const Sides& sides) {
+    return sides.a.failed || sides.b.failed ||
+           (!rates_of(sides.a.windows(), sides.op, false).empty() &&
+            !rates_of(sides.b.windows(), sides.op, false).empty());
 }
 
 }  // namespace
 
-std::vector<ComparedCell> compare_windows(const std::vector<json>& a, const std::vector<json>& b,
-                                          const OpsByWorkload& headline_ops) {
+ComparedRuns compare_windows(const std::vector<json>& a, const std::vector<json>& b,
+                             const OpsByWorkload& headline_ops) {
     const Cells cells_a = sort_into_cells(a);
     const Cells cells_b = sort_into_cells(b);
     const Floors floors_a(cells_a, headline_ops);
     const Floors floors_b(cells_b, headline_ops);
-    std::vector<ComparedCell> compared;
+    ComparedRuns compared;
+    std::set<std::string> controls;
     for (const auto& [key, cell] : cells_a) {
         const auto twin = cells_b.find(key);
         const auto ops = headline_ops.find(cell.workload);
         if (twin == cells_b.end() || ops == headline_ops.end()) {
             continue;
         }
+        if (cell.control || twin->second.control) {
+            controls.insert(cell.lock);
+            continue;
+        }
         for (const std::string& op : ops->second) {
             const Sides sides{cell, twin->second, op, floors_a.near(cell, op), floors_b.near(twin->second, op)};
-            if (!rates_of(cell.windows(), op, false).empty() && !rates_of(twin->second.windows(), op, false).empty()) {
-                compared.push_back(compare_cell(sides));
+            if (worth_a_row(sides)) {
+                compared.cells.push_back(compare_cell(sides));
             }
         }
     }
+    compared.controls.assign(controls.begin(), controls.end());
     return compared;
 }
 

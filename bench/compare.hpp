@@ -30,18 +30,26 @@ struct ComparedCell {
     Reading all;              // by all windows
     Reading undisturbed;      // without those in which a thread was preempted
     std::size_t flagged = 0;  // how many these are, of both runs
+    std::string failed;       // "A", "B" or "A and B": a window broke an invariant, so there is no verdict
 };
 
 // Headline operations of each workload.
 using OpsByWorkload = std::map<std::string, std::vector<std::string>>;
 
-// Pure part: cells of both. The noise floor is how far from 1 the interval of an A/A pair reaches, of the pair nearest
-// to the cell. Windows that are untimed, killed or interrupted take no part, nor does half "b" of a pair.
-std::vector<ComparedCell> compare_windows(const std::vector<nlohmann::json>& a, const std::vector<nlohmann::json>& b,
-                                          const OpsByWorkload& headline_ops);
+struct ComparedRuns {
+    std::vector<ComparedCell> cells;
+    std::vector<std::string> controls;  // locks that both runs have and that are never compared
+};
 
-// Prints the table and returns an exit code. Throws UsageError for folders that are no runs, for windows of different
-// length or warm-up, and for unequal machines, unless `other_machines` says that this is meant.
+// Pure part: cells of both. The noise floor is how far from 1 the interval of an A/A pair reaches, of the pair nearest
+// to the cell. Windows that are untimed, killed or interrupted take no part, nor does half "b" of a pair; but a cell
+// gets no verdict whichever of its windows failed the checks.
+ComparedRuns compare_windows(const std::vector<nlohmann::json>& a, const std::vector<nlohmann::json>& b,
+                             const OpsByWorkload& headline_ops);
+
+// Prints the table and returns an exit code, kExitFailed where a cell failed its checks. Throws UsageError for folders
+// that are no runs, for windows of different length or warm-up, and for unequal machines, unless `other_machines` says
+// that this is meant.
 int compare_command(const std::string& dir_a, const std::string& dir_b, bool other_machines, bool as_json);
 
 }  // namespace lockbench

@@ -2,6 +2,9 @@
 // The edge of `lockbench compare`: which runs may be compared, and how the outcome is printed.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdio>
+
 #include "bench/compare.hpp"
 #include "bench/errors.hpp"
 #include "bench/run_files.hpp"
@@ -76,6 +79,7 @@ json to_json(const ComparedCell& cell) {
                 {"median_b_per_s", cell.median_b},
                 {"noise_floor", cell.floor},
                 {"flagged", cell.flagged},
+                {"failed", cell.failed},
                 {"undisturbed", to_json(cell.undisturbed)}});
     return out;
 }
@@ -94,13 +98,31 @@ void print_cells(const std::vector<ComparedCell>& cells) {
     for (const ComparedCell& cell : cells) {
         fmt::print("{:<46} {:<16} {:>12.4g} {:>12.4g} {:>20}  {}\n", cell.name, cell.op, cell.median_a, cell.median_b,
                    words(cell.all.ratio), words(cell.all));
-        if (cell.flagged != 0) {
+        if (cell.flagged != 0 && cell.failed.empty()) {
             fmt::print("{:<89} {:>20}  {}\n",
                        fmt::format("  without {} of {} windows, in which a thread was preempted", cell.flagged,
                                    cell.all.windows_a + cell.all.windows_b),
                        words(cell.undisturbed.ratio), words(cell.undisturbed));
         }
     }
+}
+
+void print_outcome(const std::vector<ComparedCell>& cells, const std::string& dir_a, const std::string& dir_b,
+                   bool as_json) {
+    if (as_json) {
+        json list = json::array();
+        for (const ComparedCell& cell : cells) {
+            list.push_back(to_json(cell));
+        }
+        fmt::print("{}\n", list.dump(1));
+        return;
+    }
+    fmt::print("A: {}\nB: {}\n", dir_a, dir_b);
+    print_cells(cells);
+    fmt::print(
+        "\nMedians over windows; bootstrap interval, of at least {} windows. A difference is claimed only where the "
+        "whole interval lies beyond the noise that the A/A pairs of both runs show.\n",
+        kMinForInterval);
 }
 
 }  // namespace
@@ -117,29 +139,28 @@ int compare_command(const std::string& dir_a, const std::string& dir_b, bool oth
     }
     require_same_machine(run_a, run_b, other_machines);
     require_same_windows(run_a, run_b);
+    std::FILE* const notes = as_json ? stderr : stdout;
     for (const std::string& note : differences(run_a, run_b)) {
-        fmt::print(as_json ? stderr : stdout, "note: {}\n", note);
+        fmt::print(notes, "note: {}\n", note);
     }
-    const std::vector<ComparedCell> cells = compare_windows(a.read_windows(), b.read_windows(), headline_ops(run_a));
-    if (cells.empty()) {
+    const ComparedRuns compared = compare_windows(a.read_windows(), b.read_windows(), headline_ops(run_a));
+    const std::string controls = fmt::format("{}", fmt::join(compared.controls, ", "));
+    if (compared.cells.empty()) {
         throw UsageError(
-            "compare: the runs have no cell in common (workload, lock, threads, placement, lock home and parameters).");
+            controls.empty()
+                ? "compare: the runs have no cell in common (workload, lock, threads, placement, lock home "
+                  "and parameters)."
+                : fmt::format("compare: the runs have only control locks in common ({}), which are never "
+                              "compared.",
+                              controls));
     }
-    if (as_json) {
-        json list = json::array();
-        for (const ComparedCell& cell : cells) {
-            list.push_back(to_json(cell));
-        }
-        fmt::print("{}\n", list.dump(1));
-        return kExitDone;
+    if (!controls.empty()) {
+        fmt::print(notes, "note: never compared, as control locks: {}\n", controls);
     }
-    fmt::print("A: {}\nB: {}\n", dir_a, dir_b);
-    print_cells(cells);
-    fmt::print(
-        "\nMedians over windows; bootstrap interval, of at least {} windows. A difference is claimed only where the "
-        "whole interval lies beyond the noise that the A/A pairs of both runs show.\n",
-        kMinForInterval);
-    return kExitDone;
+    print_outcome(compared.cells, dir_a, dir_b, as_json);
+    const bool failed = std::any_of(compared.cells.begin(), compared.cells.end(),
+                                    [](const ComparedCell& cell) { return !cell.failed.empty(); });
+    return failed ? kExitFailed : kExitDone;
 }
 
 }  // namespace lockbench

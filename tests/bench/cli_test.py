@@ -5,55 +5,14 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
+import sys
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("LOCKBENCH_BUILD_DIR", ROOT / "build" / "release"))
-TOOL = BUILD / "lockbench"
-SHORT = ["--window-ms=5", "--warmup-ms=1"]
-CELLS = [*SHORT, "--workloads=rw_mix", "--locks=qrwlock,rwsem_3_10", "--threads=1"]
-SMALL = [*CELLS, "--repetitions=2"]
-
-
-def lockbench(*arguments, **options):
-    command = [TOOL, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
-
-
-def windows_of(folder):
-    text = (folder / "windows.jsonl").read_text()
-    assert text == "" or text.endswith("\n"), "a torn line"
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def timed(windows):
-    return [window for window in windows if window["workload"] != "uncontended"]
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.assertTrue(TOOL.exists(), f"{TOOL} is not built")
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lockbench-cli-"))
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.out = self.folder / "run"
-
-    def run_into(self, *arguments, status=0):
-        result = lockbench("run", f"--out={self.out}", *arguments)
-        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
-        return result
-
-    def refused(self, *arguments, status=2, says=()):
-        result = lockbench(*arguments)
-        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
-        for text in says:
-            self.assertIn(text, result.stderr)
-        self.assertFalse(self.out.exists(), "a refused run leaves no folder")
-        return result
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from cli_case import ROOT, SHORT, SMALL, TOOL, Case, lockbench, timed, windows_of  # noqa: E402
 
 
 class Refusals(Case):
@@ -325,64 +284,6 @@ class Damage(Case):
         self.run_into(*SHORT, "--locks=n*,r*8,broke*", "--workloads=rw_mix", "--threads=1", "--repetitions=1",
                       "--no-uncontended")
         self.assertEqual({w["lock"] for w in timed(windows_of(self.out))}, {"rwsem_3_8"})
-
-
-class Compare(Case):
-    def test_a_run_with_itself_and_with_others(self):
-        self.run_into(*CELLS, "--no-uncontended", "--repetitions=4")
-        result = lockbench("compare", self.out, self.out)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertNotIn("faster", result.stdout)
-        self.assertIn("cannot say", result.stdout)
-        rows = json.loads(lockbench("compare", self.out, self.out, "--json").stdout)
-        self.assertEqual({row["verdict"] for row in rows}, {"cannot say"})
-        other = self.folder / "other"
-        shutil.copytree(self.out, other)
-        run = json.loads((other / "run.json").read_text())
-        run["host"]["cpu"]["model"] = "another CPU"
-        (other / "run.json").write_text(json.dumps(run))
-        self.assertEqual(lockbench("compare", self.out, other).returncode, 2)
-        self.assertEqual(lockbench("compare", self.out, other, "--other-machines").returncode, 0)
-        self.assertEqual(lockbench("compare", self.out, self.folder / "absent").returncode, 2)
-
-    def test_a_real_difference_is_told(self):
-        self.run_into(*CELLS, "--no-uncontended", "--repetitions=6")
-        other = self.folder / "slow"
-        shutil.copytree(self.out, other)
-        lines = windows_of(other)
-        for window in lines:
-            window["ops_per_s"] = {name: rate / 50 for name, rate in window["ops_per_s"].items()}
-        (other / "windows.jsonl").write_text("".join(json.dumps(window) + "\n" for window in lines))
-        rows = json.loads(lockbench("compare", self.out, other, "--json").stdout)
-        self.assertEqual({row["verdict"] for row in rows}, {"B is slower"})
-
-    def changed(self, **plan_or_host):
-        """A copy of the run whose plan and host say something else."""
-        copy = self.folder / "changed"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.out, copy)
-        run = json.loads((copy / "run.json").read_text())
-        for part, fields in plan_or_host.items():
-            run[part].update(fields)
-        (copy / "run.json").write_text(json.dumps(run))
-        return copy
-
-    def test_other_windows_are_refused_and_another_build_is_told(self):
-        self.run_into(*SMALL, "--no-uncontended", "--no-untimed")
-        for key in ("window_ms", "warmup_ms"):
-            result = lockbench("compare", self.out, self.changed(plan={key: 77}))
-            self.assertEqual(result.returncode, 2)
-            self.assertIn(key, result.stderr)
-            self.assertIn("77", result.stderr)
-        for key in ("commit", "build"):
-            other = self.changed(host={key: "another"})
-            result = lockbench("compare", self.out, other)
-            self.assertEqual(result.returncode, 0, result.stderr)
-            self.assertRegex(result.stdout.splitlines()[0], f"differ in {key}: .*another")
-            self.assertGreater(len(json.loads(lockbench("compare", self.out, other, "--json").stdout)), 0)
-        result = lockbench("compare", self.out, self.out)
-        self.assertNotIn("the runs differ", result.stdout)
-        self.assertIn("only 2 windows", result.stdout)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ ComparedCell cell_of(const std::vector<ComparedCell>& cells, const std::string& 
 }
 
 ComparedCell compare(const std::vector<json>& a, const std::vector<json>& b) {
-    return cell_of(compare_windows(a, b, kOps), "qrwlock");
+    return cell_of(compare_windows(a, b, kOps).cells, "qrwlock");
 }
 
 TEST(CompareTest, ADifferenceBeyondTheNoiseIsClaimed) {
@@ -129,9 +129,51 @@ TEST(CompareTest, UntimedAndInterruptedWindowsAndHalfBTakeNoPart) {
     std::vector<json> more = run_of(200);
     more.push_back(window("qrwlock", nullptr, 8, 1, {"untimed"}));
     more.push_back(window("qrwlock", nullptr, 8, 1, {"interrupted"}));
-    const std::vector<ComparedCell> cells = compare_windows(more, run_of(200), kOps);
+    const std::vector<ComparedCell> cells = compare_windows(more, run_of(200), kOps).cells;
     EXPECT_EQ(cell_of(cells, "qrwlock").all.windows_a, 8U);
     EXPECT_EQ(cell_of(cells, "rwsem_3_10").all.windows_a, 8U) << "and not 16";
+}
+
+TEST(CompareTest, OneFailedWindowLeavesTheCellWithoutVerdict) {
+    for (const char* flag : {"check_failed", "killed"}) {
+        std::vector<json> failed = run_of(200);
+        failed.push_back(window("qrwlock", nullptr, 8, 200, {flag}));
+        const ComparedCell cell = compare(run_of(100), failed);
+        EXPECT_EQ(cell.all.verdict, "no verdict");
+        EXPECT_EQ(cell.all.reason, "B failed the checks");
+        EXPECT_EQ(cell.undisturbed.verdict, "no verdict");
+        EXPECT_EQ(cell.failed, "B");
+    }
+    std::vector<json> untimed = run_of(200);
+    untimed.push_back(window("qrwlock", nullptr, 8, 200, {"untimed"}));
+    untimed.back()["checks"]["passed"] = false;
+    EXPECT_EQ(compare(untimed, untimed).failed, "A and B") << "the untimed pass, and no flag to tell it";
+    EXPECT_EQ(cell_of(compare_windows(untimed, untimed, kOps).cells, "rwsem_3_10").failed, "") << "a cell for itself";
+}
+
+TEST(CompareTest, ACellWithoutASingleRateIsListedAsFailed) {
+    std::vector<json> killed = run_of(200);
+    for (json& one : killed) {
+        if (one.at("lock") == "qrwlock") {
+            one["flags"] = {"killed", "check_failed"};
+            one["ops_per_s"] = nullptr;
+        }
+    }
+    EXPECT_EQ(compare(killed, run_of(100)).failed, "A");
+    EXPECT_EQ(compare(killed, run_of(100)).all.verdict, "no verdict");
+}
+
+TEST(CompareTest, ControlLocksAreNeverCompared) {
+    std::vector<json> with_control = run_of(200);
+    for (std::uint64_t block = 0; block < 8; ++block) {
+        with_control.push_back(window("null", nullptr, block, 1e9, {"broken", "check_failed"}));
+    }
+    const ComparedRuns compared = compare_windows(with_control, with_control, kOps);
+    EXPECT_EQ(compared.controls, std::vector<std::string>{"null"});
+    EXPECT_EQ(compared.cells.size(), 2U);
+    for (const ComparedCell& cell : compared.cells) {
+        EXPECT_EQ(cell.failed, "");
+    }
 }
 
 }  // namespace
