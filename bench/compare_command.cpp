@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "bench/compare.hpp"
+#include "bench/environment.hpp"
 #include "bench/errors.hpp"
 #include "bench/run_files.hpp"
 
@@ -26,15 +27,33 @@ OpsByWorkload headline_ops(const json& run) {
     return ops;
 }
 
-void require_same_machine(const json& a, const json& b, bool other_machines) {
-    for (const char* key : {"cpu", "kernel", "microcode"}) {
-        const json left = a.at("host").value(key, json(nullptr));
-        const json right = b.at("host").value(key, json(nullptr));
-        if (left != right && !other_machines) {
-            throw UsageError(fmt::format(
-                "compare: the machines differ in {} ({} and {}); --other-machines compares them all the same.", key,
-                left.dump(), right.dump()));
+// Which facts make two hosts two machines, and how they differ. host_id() alone says what counts: a fact matters if
+// exchanging it makes another machine.
+std::vector<std::string> machine_differences(const json& a, const json& b) {
+    std::vector<std::string> found;
+    const json flat_a = a.flatten();
+    const json flat_b = b.flatten();
+    for (const json* side : {&flat_a, &flat_b}) {
+        for (const auto& [key, unused] : side->items()) {
+            const json::json_pointer at(key);
+            const json left = a.contains(at) ? a.at(at) : json();
+            const json right = b.contains(at) ? b.at(at) : json();
+            json exchanged = a;
+            exchanged[at] = right;
+            const std::string text = fmt::format("{} ({} and {})", key.substr(1), left.dump(), right.dump());
+            if (left != right && host_id(exchanged) != host_id(a) &&
+                std::find(found.begin(), found.end(), text) == found.end()) {
+                found.push_back(text);
+            }
         }
+    }
+    return found;
+}
+
+void require_same_machine(const json& a, const json& b, bool other_machines) {
+    if (!other_machines && host_id(a) != host_id(b)) {
+        throw UsageError(fmt::format("compare: the machines differ in {}; --other-machines compares them all the same.",
+                                     fmt::join(machine_differences(a, b), ", ")));
     }
 }
 
@@ -137,7 +156,7 @@ int compare_command(const std::string& dir_a, const std::string& dir_b, bool oth
     if (run_a.at("tool") != run_b.at("tool")) {
         throw UsageError("compare: one run was measured and the other simulated; they are never compared.");
     }
-    require_same_machine(run_a, run_b, other_machines);
+    require_same_machine(run_a.at("host"), run_b.at("host"), other_machines);
     require_same_windows(run_a, run_b);
     std::FILE* const notes = as_json ? stderr : stdout;
     for (const std::string& note : differences(run_a, run_b)) {

@@ -68,6 +68,18 @@ class Compare(Case):
         self.assertNotIn("the runs differ", result.stdout)
         self.assertIn("only 2 windows", result.stdout)
 
+    def test_a_machine_is_the_same_whatever_its_clock_rate_of_the_moment(self):
+        self.run_into(*SMALL, "--no-uncontended", "--no-untimed")
+        cpu = json.loads((self.out / "run.json").read_text())["host"]["cpu"]
+        result = lockbench("compare", self.out, self.changed(host={"cpu": {**cpu, "mhz": 1, "allowed_cpus": "77"}}))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for change, says in (({"cpu": {**cpu, "model": "an other CPU"}}, "cpu/model"), ({"smt": "forceoff"}, "smt"),
+                             ({"mitigations": {"meltdown": "an other word"}}, "mitigations/meltdown")):
+            result = lockbench("compare", self.out, self.changed(host=change))
+            self.assertEqual(result.returncode, 2, result.stdout)
+            self.assertIn(says, result.stderr)
+            self.assertNotIn("mhz", result.stderr)
+
     def test_what_failed_its_checks_gets_no_verdict(self):
         self.run_into(*SHORT, "--workloads=rw_mix", "--locks=qrwlock,rwsem_3_10,null", "--threads=1",
                       "--repetitions=1", "--no-uncontended", "--no-untimed")
