@@ -23,6 +23,26 @@ constexpr const char* kFooter =
     "Exit codes: 0 done, 1 a check or trial failed, 2 wrong usage, 3 the host lacks what was asked, 130 interrupted.\n"
     "Files of a run and what a figure means: results/README.md. Plots and report: plot.py DIR.";
 
+// CLI11 takes the next word for the value of "--out=": `--out= --quick` would lose a flag and make a folder of its
+// name.
+void refuse_empty_values(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (word.substr(0, 2) == "--" && word.find('=') == word.size() - 1) {
+            throw UsageError(fmt::format("{}: there is no value after the '='.", word.substr(0, word.size() - 1)));
+        }
+    }
+}
+
+// For every option with a value; CLI11 puts the option's name in front.
+std::string refuse_value(const std::string& value) {
+    if (value.empty()) {
+        return "the value is empty.";
+    }
+    return value.substr(0, 2) == "--" ? fmt::format("the value '{}' looks like an option; a value is missing.", value)
+                                      : "";
+}
+
 void add_run(CLI::App& app, RawRunOptions& raw) {
     CLI::App* run = app.add_subcommand("run", "Measure locks on workloads on this machine");
     run->add_option("--locks", raw.locks, "Globs of lock names, comma-separated [all but controls and .yield builds]");
@@ -50,6 +70,10 @@ void add_run(CLI::App& app, RawRunOptions& raw) {
     run->add_flag("--allow-convoy", raw.allow_convoy, "Run FIFO spin locks with more threads than CPUs");
     run->add_flag("--allow-illegal", raw.allow_illegal,
                   "Run combinations that a kernel must not (none exists in this release)");
+    const auto has_value = [](const CLI::Option* option) { return option->get_items_expected_max() > 0; };
+    for (CLI::Option* option : run->get_options(has_value)) {
+        option->check(refuse_value, "", "");
+    }
     run->allow_extras();
     run->footer("--benchmark_* flags go to Google Benchmark, but for those that time or repeat.\n" +
                 std::string(kFooter));
@@ -99,6 +123,7 @@ int run_main(int argc, char** argv) {
     compare->add_option("DIR_B", dir_b, "Folder of the second run")->required();
     compare->add_flag("--other-machines", other_machines, "Compare though the machines differ");
     compare->add_flag("--json", as_json, "An array of objects");
+    refuse_empty_values(argc, argv);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

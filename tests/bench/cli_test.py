@@ -35,6 +35,13 @@ class Refusals(Case):
         self.refused("run", "--threads=1,,2", says=["empty"])
         self.refused("run", "--quick", "--full", says=["exclude"])
 
+    def test_a_missing_value_takes_no_flag_with_it(self):
+        for words in (["--out=", "--quick"], ["--out", "--quick"], ["--out=--quick"], ["--out", ""], ["--resume="],
+                      ["--locks", "mcs", "--threads=", "1"], ["--param", "--full"], ["--seed", "--quick"]):
+            result = self.refused("run", *words, says=["value"])
+            self.assertRegex(result.stderr, r"--\w+: (there is no|the) value ")
+        self.assertFalse(pathlib.Path("--quick").exists())
+
     def test_params_are_checked(self):
         params = json.loads(lockbench("list", "params", "--json").stdout)
         for param in params:
