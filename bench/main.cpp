@@ -96,6 +96,21 @@ void take_extras(CLI::App& app, RawRunOptions& raw) {
     }
 }
 
+// The plan of an interrupted run is settled; whatever else the user asks for would be ignored.
+void refuse_beside_resume(CLI::App& app, const RawRunOptions& raw) {
+    std::vector<std::string> others = raw.benchmark_flags;
+    for (const CLI::Option* option : app.get_subcommand("run")->get_options()) {
+        if (option->count() != 0 && option->get_name() != "--resume") {
+            others.push_back(option->get_name());
+        }
+    }
+    if (!raw.resume.empty() && !others.empty()) {
+        throw UsageError(
+            fmt::format("--resume goes on with the plan of the run in {}, which nothing changes; leave out {}.",
+                        raw.resume, fmt::join(others, ", ")));
+    }
+}
+
 int run_main(int argc, char** argv) {
     // The hidden command of the children, kept out of the help.
     if (argc == 4 && std::string(argv[1]) == "child") {
@@ -131,6 +146,7 @@ int run_main(int argc, char** argv) {
     }
     if (app.got_subcommand("run")) {
         take_extras(app, raw);
+        refuse_beside_resume(app, raw);
         return run_command(check_run_options(raw), {argv, argv + argc});
     }
     if (app.got_subcommand("list")) {

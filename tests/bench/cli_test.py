@@ -42,6 +42,12 @@ class Refusals(Case):
             self.assertRegex(result.stderr, r"--\w+: (there is no|the) value ")
         self.assertFalse(pathlib.Path("--quick").exists())
 
+    def test_nothing_stands_beside_resume(self):
+        for words, name in ((["--quick"], "--quick"), (["--locks=mcs", "--threads=1"], "--locks, --threads"),
+                            (["--no-aa"], "--no-aa"), ([f"--out={self.out}"], "--out"),
+                            (["--benchmark_counters_tabular=true"], "--benchmark_counters_tabular")):
+            self.refused("run", f"--resume={self.folder}", *words, says=["--resume", f"leave out {name}"])
+
     def test_params_are_checked(self):
         params = json.loads(lockbench("list", "params", "--json").stdout)
         for param in params:
