@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <ctime>
+#include <memory>
 #include <set>
 
 #include "bench/benchmark_json.hpp"
@@ -174,14 +175,18 @@ class Runner {
     }
 
     void record_killed(std::uint64_t order, const std::string& why) {
+        done_.insert(order);
+        progress_.done();
+        files_.mend_windows();  // it may have died in the middle of its line
+        if (orders_done(files_).count(order) != 0) {
+            return;  // it died between its last line and telling so
+        }
         const PlannedWindow& window = plan_.windows[order];
         const PlannedCell& cell = plan_.cells[window.cell];
         const std::string text = fmt::format("the process {}", why);
         failures_.push_back(
             fmt::format("{} {} {} threads: {}", cell.workload->info->name, cell.lock->info.name, cell.threads, text));
         WindowWriter(files_.windows_jsonl()).append(killed_window(plan_, window, text));
-        done_.insert(order);
-        progress_.done();
     }
 
     const RunFiles& files_;
@@ -193,16 +198,19 @@ class Runner {
 };
 
 RunPlan start_or_resume(const RunOptions& options, const RunFiles& files, const std::vector<std::string>& command,
-                        json& run) {
+                        json& run, std::unique_ptr<RunLock>& lock) {
     if (options.resume.empty()) {
         RunPlan plan = make_plan(options, make_placer(host_topology()));
         run = new_run(plan, command);
         files.create();
+        lock = files.lock();
+        files.require_new();
         host_topology().export_xml(files.topology_xml().string());
         files.write_run(run);
         return plan;
     }
     files.require();
+    lock = files.lock();
     run = files.read_run();
     if (!run.contains("plan") || !run.contains("host") || run.value("tool", "") != "lockbench") {
         throw UsageError(fmt::format("--resume: {} is not a run of lockbench.", files.run_json().string()));
@@ -259,7 +267,8 @@ int run_command(const RunOptions& options, const std::vector<std::string>& comma
     const std::string default_out = "out/" + utc_now("%Y%m%dT%H%M%SZ");
     const RunFiles files(!options.resume.empty() ? options.resume : options.out.empty() ? default_out : options.out);
     json run;
-    const RunPlan plan = start_or_resume(options, files, command, run);
+    std::unique_ptr<RunLock> lock;
+    const RunPlan plan = start_or_resume(options, files, command, run, lock);
     print_plan(files, plan, run);
     struct sigaction action {};
     action.sa_handler = &on_interrupt;
