@@ -40,9 +40,6 @@ std::string utc_now(const char* format) {
     return text;
 }
 
-// What identifies the machine and the binary for --resume: windows of two of either must not be mixed in one run.
-json identity_of(const json& host) { return {{"host", host_id(host)}, {"binary", host.value("binary_id", json())}}; }
-
 json new_run(const RunPlan& plan, const std::vector<std::string>& command) {
     json locks = json::array();
     for (const LockRunner* lock : plan.locks()) {
@@ -197,6 +194,37 @@ class Runner {
     bool progressed_ = false;
 };
 
+RunPlan read_plan(const RunFiles& files, const json& run) {
+    if (run.at("tool") != "lockbench") {
+        throw UsageError(fmt::format("--resume: {} is not a run of lockbench.", files.run_json().string()));
+    }
+    try {
+        return plan_from_json(run.at("plan"));
+    } catch (const UsageError& error) {
+        throw UsageError(fmt::format("--resume: {}/{}", files.dir().string(), error.what()));
+    }
+}
+
+// Windows of two machines or of two binaries must not be mixed in one run.
+void require_same_identity(const RunFiles& files, const json& was, const json& now) {
+    const auto require_equal = [](const char* what, const json& left, const json& right) {
+        if (left != right) {
+            throw HostError(
+                fmt::format("--resume: the run was begun with another {} ({}, now {}); its windows must not be mixed.",
+                            what, left.dump(), right.dump()));
+        }
+    };
+    const json binary = was.value("binary_id", json());
+    if (!binary.is_string()) {
+        throw UsageError(
+            fmt::format("--resume: {} does not tell which binary measured its windows (binary_id is {}), and those of "
+                        "two binaries must not be mixed; begin a new run.",
+                        files.run_json().string(), binary.dump()));
+    }
+    require_equal("host", host_id(was), host_id(now));
+    require_equal("binary", binary, now.value("binary_id", json()));
+}
+
 RunPlan start_or_resume(const RunOptions& options, const RunFiles& files, const std::vector<std::string>& command,
                         json& run, std::unique_ptr<RunLock>& lock) {
     if (options.resume.empty()) {
@@ -212,21 +240,10 @@ RunPlan start_or_resume(const RunOptions& options, const RunFiles& files, const 
     files.require();
     lock = files.lock();
     run = files.read_run();
-    if (!run.contains("plan") || !run.contains("host") || run.value("tool", "") != "lockbench") {
-        throw UsageError(fmt::format("--resume: {} is not a run of lockbench.", files.run_json().string()));
-    }
-    RunPlan plan = plan_from_json(run.at("plan"));
-    const json host = describe_host(0);
-    const json was = identity_of(run.at("host"));
-    const json now = identity_of(host);
-    for (const auto& [key, value] : was.items()) {
-        if (value != now.at(key)) {
-            throw HostError(
-                fmt::format("--resume: the run was begun with another {} ({}, now {}); its windows must not be mixed.",
-                            key, value.dump(), now.at(key).dump()));
-        }
-    }
+    RunPlan plan = read_plan(files, run);
+    require_same_identity(files, run.at("host"), describe_host(0));
     files.mend_windows();
+    static_cast<void>(files.read_windows());  // damage is told before anything is changed
     run["status"] = "running";
     run["resumed"] = run.value("resumed", json::array());
     run["resumed"].push_back(utc_now("%Y-%m-%dT%H:%M:%SZ"));

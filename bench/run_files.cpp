@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "bench/errors.hpp"
+#include "bench/run_schema.hpp"
 
 namespace lockbench {
 namespace {
@@ -128,11 +129,15 @@ void RunFiles::write_run(const json& run) const { write_whole(run_json(), run.du
 void RunFiles::write_benchmark(const json& benchmark) const { write_whole(benchmark_json(), benchmark.dump(1) + "\n"); }
 
 json RunFiles::read_run() const {
+    const std::string text = read_text(run_json());
+    json run;
     try {
-        return json::parse(read_text(run_json()));
+        run = json::parse(text);
     } catch (const json::parse_error& error) {
-        usage_error(fmt::format("{} is not valid JSON: {}.", run_json().string(), error.what()));
+        usage_error(fmt::format("{} is not valid JSON from its byte {} on.", run_json().string(), error.byte));
     }
+    check_run(run, run_json().string());
+    return run;
 }
 
 std::vector<json> RunFiles::read_windows(bool* torn) const {
@@ -161,6 +166,7 @@ std::vector<json> RunFiles::read_windows(bool* torn) const {
             usage_error(fmt::format("{}: line {} is not valid JSON; the file was changed by something else.",
                                     windows_jsonl().string(), line));
         }
+        check_window(windows.back(), fmt::format("{}: line {}", windows_jsonl().string(), line));
         const json order = windows.back().value("order", json());
         if (order.is_number_unsigned()) {
             const auto [first, fresh] = line_of_order.emplace(order.get<std::uint64_t>(), line);

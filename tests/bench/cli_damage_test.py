@@ -64,5 +64,61 @@ class TwoAtOnce(Case):
             self.assertIn(f"{path}: line {len(lines) + 1} holds window 1 of the run, as line 2 does", result.stderr)
 
 
+class Damaged(Case):
+    """One sentence with the file, the line and the field; never the words of a library."""
+
+    def setUp(self):
+        super().setUp()
+        self.run_into(*BARE)
+        self.run = (self.out / "run.json").read_text()
+        self.windows = (self.out / "windows.jsonl").read_text()
+
+    def told(self, says, commands=("run", "compare")):
+        for command in commands:
+            arguments = [f"--resume={self.out}"] if command == "run" else [self.out, self.out]
+            result = lockbench(command, *arguments)
+            self.assertEqual(result.returncode, 2, (says, result.stdout, result.stderr))
+            self.assertIn(says, result.stderr)
+            self.assertIn(str(self.out), result.stderr)
+            self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+            self.assertNotIn("exception", result.stderr)
+
+    def with_run(self, change, says, **options):
+        run = json.loads(self.run)
+        (self.out / "run.json").write_text(json.dumps(change(run) or run))
+        self.told(says, **options)
+
+    def test_run_json(self):
+        for field, value, says in (("host", None, "'host' is not an object"), ("plan", "x", "'plan' is not an object"),
+                                   ("tool", 5, "'tool' is not text"),
+                                   ("workloads", [{"name": 1}], "'workloads.name' is not text"),
+                                   ("host", {"warnings": "x"}, "'host.warnings' is not a list of objects"),
+                                   ("host", {"cpu": 5}, "'host.cpu' is not an object")):
+            self.with_run(lambda run, f=field, v=value: run.update({f: v}), f"run.json is damaged: {says}")
+        self.with_run(lambda run: [1], "run.json is damaged: it is not a JSON object")
+        self.with_run(lambda run: run.pop("workloads") and None, "run.json is damaged: it has no 'workloads'")
+        self.with_run(lambda run: run["plan"].pop("window_ms") and None, "it has no 'plan.window_ms'")
+        self.with_run(lambda run: run["plan"]["cells"][0].update(lock=5), "a field of its plan", commands=["run"])
+        self.with_run(lambda run: run["host"].update(binary_id=None), "which binary measured", commands=["run"])
+        for text in ("", "{", self.run[:len(self.run) // 2]):
+            (self.out / "run.json").write_text(text)
+            self.told("run.json is not valid JSON from its byte")
+
+    def test_windows_jsonl(self):
+        lines = self.windows.splitlines()
+        third = json.loads(lines[2])
+        for change, says in (([], "it is not a JSON object"), (5, "it is not a JSON object"),
+                             ({**third, "flags": "untimed"}, "'flags' is not a list of texts"),
+                             ({**third, "checks": {"passed": "yes", "failed": []}}, "'checks.passed' is not true"),
+                             ({**third, "ops_per_s": {"read": "many"}}, "'ops_per_s' is not an object of numbers"),
+                             ({**third, "order": None}, "'order' is not a count"),
+                             *(({k: v for k, v in third.items() if k != name}, f"it has no '{name}'")
+                               for name in ("checks", "lock", "block", "order", "ops", "params"))):
+            lines[2] = json.dumps(change)
+            (self.out / "windows.jsonl").write_text("\n".join(lines) + "\n")
+            self.told(f"windows.jsonl: line 3 is damaged: {says}")
+        self.assertEqual(json.loads((self.out / "run.json").read_text())["status"], "done", "nothing was changed")
+
+
 if __name__ == "__main__":
     unittest.main()
