@@ -4,8 +4,11 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <system_error>
 
 #include "bench/child.hpp"
 #include "bench/compare.hpp"
@@ -157,22 +160,44 @@ int run_main(int argc, char** argv) {
                                          : compare_command(dir_a, dir_b, other_machines, as_json);
 }
 
+constexpr const char* kOutputLost = "cannot write to the standard output";
+
+// Runs the tool and turns what it throws into a sentence and an exit code.
+int run_told(int argc, char** argv) {
+    try {
+        return run_main(argc, argv);
+    } catch (const UsageError& error) {
+        std::fprintf(stderr, "lockbench: %s\n", error.what());
+        return kExitUsage;
+    } catch (const HostError& error) {
+        std::fprintf(stderr, "lockbench: %s\n", error.what());
+        return kExitHost;
+    } catch (const std::system_error& error) {
+        // fmt::print throws it when its file takes no more.
+        const bool lost = std::ferror(stdout) != 0;
+        std::fprintf(stderr, "lockbench: %s.\n",
+                     lost ? fmt::format("{}: {}", kOutputLost, error.code().message()).c_str() : error.what());
+        return lost ? kExitHost : kExitFailed;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "lockbench: %s\n", error.what());
+        return kExitFailed;
+    }
+}
+
 }  // namespace
 }  // namespace lockbench
 
 int main(int argc, char** argv) {
     // A write beyond a limit on file sizes then fails like one on a full disk, with a sentence, and kills nobody.
     signal(SIGXFSZ, SIG_IGN);
-    try {
-        return lockbench::run_main(argc, argv);
-    } catch (const lockbench::UsageError& error) {
-        std::fprintf(stderr, "lockbench: %s\n", error.what());
-        return lockbench::kExitUsage;
-    } catch (const lockbench::HostError& error) {
-        std::fprintf(stderr, "lockbench: %s\n", error.what());
-        return lockbench::kExitHost;
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "lockbench: %s\n", error.what());
-        return lockbench::kExitFailed;
+    const int code = lockbench::run_told(argc, argv);
+    // Text that a buffer took and no file did must not end in success.
+    errno = 0;
+    const bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+    if (!lost || code != lockbench::kExitDone) {
+        return code;
     }
+    std::fprintf(stderr, "lockbench: %s%s%s.\n", lockbench::kOutputLost, errno == 0 ? "" : ": ",
+                 errno == 0 ? "" : std::strerror(errno));
+    return lockbench::kExitHost;
 }

@@ -64,6 +64,21 @@ class TwoAtOnce(Case):
             self.assertIn(f"{path}: line {len(lines) + 1} holds window 1 of the run, as line 2 does", result.stderr)
 
 
+class FullOutput(Case):
+    def test_output_that_nobody_takes_is_no_success(self):
+        self.run_into(*BARE)
+        again = self.folder / "again"
+        for arguments in (["list", "locks"], ["list", "params", "--json"], ["list", "placements"], ["--help"],
+                          ["--version"], ["machine"], ["compare", self.out, self.out],
+                          ["run", f"--out={again}", *BARE]):
+            with open("/dev/full", "w", encoding="utf-8") as full:
+                result = subprocess.run([TOOL, *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, text=True,
+                                        timeout=120, check=False)
+            self.assertEqual(result.returncode, 3, (arguments, result.stderr))
+            self.assertIn("cannot write to the standard output", result.stderr)
+        self.assertEqual(lockbench("run", f"--resume={again}").returncode, 0, "what was measured is good")
+
+
 class Damaged(Case):
     """One sentence with the file, the line and the field; never the words of a library."""
 
