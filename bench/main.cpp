@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -92,10 +93,20 @@ void take_extras(CLI::App& app, RawRunOptions& raw) {
     for (const std::string& extra : run->remaining()) {
         if (extra.rfind("--benchmark_", 0) != 0) {
             const std::string name = extra.substr(0, extra.find('='));
-            throw UsageError(fmt::format("run: there is no option {}; the nearest is {}. See 'lockbench run --help'.",
-                                         name, nearest(name, known)));
+            throw UsageError(
+                fmt::format("run: there is no option {}{}. See 'lockbench run --help'.", name, hint(name, known)));
         }
         raw.benchmark_flags.push_back(extra);
+    }
+}
+
+void refuse_unknown_command(const CLI::App& app, const std::string& word) {
+    std::vector<std::string> known;
+    for (const CLI::App* command : app.get_subcommands({})) {
+        known.push_back(command->get_name());
+    }
+    if (word.substr(0, 1) != "-" && std::find(known.begin(), known.end(), word) == known.end()) {
+        throw UsageError(fmt::format("there is no command {}{}. See 'lockbench --help'.", word, hint(word, known)));
     }
 }
 
@@ -141,6 +152,9 @@ int run_main(int argc, char** argv) {
     compare->add_option("DIR_B", dir_b, "Folder of the second run")->required();
     compare->add_flag("--other-machines", other_machines, "Compare though the machines differ");
     compare->add_flag("--json", as_json, "An array of objects");
+    if (argc > 1) {
+        refuse_unknown_command(app, argv[1]);
+    }
     refuse_empty_values(argc, argv);
     try {
         app.parse(argc, argv);

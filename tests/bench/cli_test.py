@@ -27,6 +27,12 @@ class Refusals(Case):
         self.refused("list", "lock", says=["'locks'"])
         self.refused("run", "--counters=context_switch", f"--out={self.out}", says=["context_switches"])
 
+    def test_unknown_commands_and_options_far_from_any(self):
+        self.refused("rnu", says=["no command rnu; the nearest is run. ", "lockbench --help"])
+        self.refused("comapre", self.out, self.out, says=["no command comapre; the nearest is compare."])
+        for words in (["zap"], ["run", "--frobnicate"], ["run", "zap"]):
+            self.assertNotIn("nearest", self.refused(*words, says=[words[-1]]).stderr)
+
     def test_numbers_out_of_range(self):
         for option in ("--threads", "--window-ms", "--repetitions"):
             for value in ("0", "-1", "1e3", "x", "99999999999", ""):
