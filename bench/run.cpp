@@ -230,11 +230,16 @@ RunPlan start_or_resume(const RunOptions& options, const RunFiles& files, const 
     if (options.resume.empty()) {
         RunPlan plan = make_plan(options, make_placer(host_topology()));
         run = new_run(plan, command);
-        files.create();
+        const bool made = files.create();
         lock = files.lock();
         files.require_new();
-        host_topology().export_xml(files.topology_xml().string());
-        files.write_run(run);
+        try {
+            files.write_run(run);  // first: with it the folder is a run, which --resume goes on with
+            host_topology().export_xml(files.topology_xml().string());
+        } catch (const HostError&) {
+            files.remove_begun(made);
+            throw;
+        }
         return plan;
     }
     files.require();

@@ -32,6 +32,19 @@ using nlohmann::json;
         dir.string(), dir.string()));
 }
 
+// Nothing is in it but what a run leaves that was killed before it wrote run.json: a file without a window.
+bool is_free(const fs::path& dir) {
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator(dir, error)) {
+        const fs::path name = entry.path().filename();
+        const bool begun = name == "run.json.new" || (name == "windows.jsonl" && entry.file_size(error) == 0);
+        if (!begun) {
+            return false;
+        }
+    }
+    return !error;
+}
+
 std::string read_text(const fs::path& path) {
     std::ifstream in(path, std::ios::binary);
     if (!in) {
@@ -44,22 +57,33 @@ std::string read_text(const fs::path& path) {
 
 }  // namespace
 
-void RunFiles::create() const {
+bool RunFiles::create() const {
     std::error_code error;
     if (fs::exists(dir_, error)) {
         if (!fs::is_directory(dir_, error)) {
             usage_error(fmt::format("--out: {} exists and is not a folder.", dir_.string()));
         }
-        if (!fs::is_empty(dir_, error)) {
+        if (!is_free(dir_)) {
             refuse_to_overwrite(dir_);
         }
     }
-    fs::create_directories(dir_, error);
+    const bool made = fs::create_directories(dir_, error);
     if (error) {
         host_error(fmt::format("--out: cannot make {}: {}.", dir_.string(), error.message()));
     }
     if (access(dir_.c_str(), W_OK | X_OK) != 0) {
         host_error(fmt::format("--out: cannot write into {}: {}.", dir_.string(), std::strerror(errno)));
+    }
+    return made;
+}
+
+void RunFiles::remove_begun(bool made) const {
+    std::error_code ignored;
+    for (const fs::path& path : {run_json(), topology_xml(), windows_jsonl()}) {
+        fs::remove(path, ignored);
+    }
+    if (made) {
+        fs::remove(dir_, ignored);
     }
 }
 

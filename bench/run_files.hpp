@@ -29,11 +29,13 @@ class RunFiles {
   public:
     explicit RunFiles(std::filesystem::path dir) : dir_(std::move(dir)) {}
 
-    // Makes the folder. Throws HostError when it exists and is not empty (a run is never overwritten) or cannot be made
-    // or written.
-    void create() const;
+    // Makes the folder; tells whether it was not there before. Throws UsageError when it exists and is not empty (a run
+    // is never overwritten), HostError when it cannot be made or written.
+    bool create() const;
     // With the lock held: throws UsageError when another process has begun a run here since create().
     void require_new() const;
+    // Removes what a run left that could not begin, so that the folder is as free as before; and the folder, if `made`.
+    void remove_begun(bool made) const;
     // Throws UsageError when this is not the folder of a run.
     void require() const;
     // On windows.jsonl, which is never replaced, only appended to; made where it is not there yet.

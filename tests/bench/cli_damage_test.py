@@ -64,6 +64,36 @@ class TwoAtOnce(Case):
             self.assertIn(f"{path}: line {len(lines) + 1} holds window 1 of the run, as line 2 does", result.stderr)
 
 
+class FullDisk(Case):
+    def test_a_disk_that_is_full_at_once_leaves_a_free_folder(self):
+        self.run_into(*BARE)
+        sizes = {name: (self.out / name).stat().st_size for name in ("run.json", "topology.xml")}
+        # Limits on the size of a file, in KiB: the first is too small for either file, the others for one of them.
+        limits = {0, 1, min(sizes.values()) // 1024 - 1, max(sizes.values()) // 1024 - 1}
+        for name, is_there in (("new", False), ("there", True)):
+            folder = self.folder / name
+            for limit in sorted(limits):
+                if is_there:
+                    folder.mkdir(exist_ok=True)
+                command = f"ulimit -f {limit}; exec '{TOOL}' run --out='{folder}' {' '.join(BARE)}"
+                result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120,
+                                        check=False)
+                self.assertEqual(result.returncode, 3, result.stderr)
+                self.assertIn("cannot write", result.stderr.lower())
+                left = [path.name for path in folder.iterdir()] if is_there else folder.exists()
+                self.assertFalse(left, limit)
+            self.assertEqual(lockbench("run", f"--out={folder}", *BARE).returncode, 0)
+
+    def test_a_folder_in_which_a_run_was_killed_before_it_began_is_free(self):
+        self.out.mkdir()
+        (self.out / "windows.jsonl").touch()
+        (self.out / "run.json.new").write_text("{")
+        self.run_into(*BARE)
+        self.assertEqual(lockbench("run", f"--out={self.out}", *BARE).returncode, 2, "a run is never overwritten")
+        (self.out / "run.json").unlink()
+        self.assertEqual(lockbench("run", f"--out={self.out}", *BARE).returncode, 2, "nor are windows")
+
+
 class FullOutput(Case):
     def test_output_that_nobody_takes_is_no_success(self):
         self.run_into(*BARE)
