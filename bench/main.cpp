@@ -66,7 +66,7 @@ void add_run(CLI::App& app, RawRunOptions& raw) {
     run->add_option("--out", raw.out, "Folder for the files of the run; must not exist or be empty [out/<UTC time>]");
     run->add_option("--resume", raw.resume, "Go on with an interrupted run in this folder");
     run->add_flag("--quick", raw.quick,
-                  "The short comparison: threads 1 and 2, ten windows of 100 ms; some two minutes");
+                  "The short comparison: threads 1 and 2, ten windows of 100 ms; some three minutes");
     run->add_flag("--full", raw.full, "All placements that differ here, twenty windows of 500 ms");
     run->add_flag("--no-uncontended", raw.no_uncontended, "Leave the uncontended costs out");
     run->add_flag("--no-untimed", raw.no_untimed, "Leave the untimed pass out");

@@ -114,6 +114,9 @@ class Refusals(Case):
         for arguments in (["--help"], ["run", "--help"], ["list", "--help"], ["--version"]):
             self.assertEqual(lockbench(*arguments).returncode, 0)
         self.assertEqual(lockbench().returncode, 2)
+        minutes = re.compile(r"some\s+(\w+)\s+minutes")
+        self.assertEqual(minutes.findall(lockbench("run", "--help").stdout),
+                         minutes.findall((ROOT / "README.md").read_text()), "how long --quick takes")
 
 
 class Files(Case):
