@@ -4,12 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <cmath>
+#include <optional>
 #include <set>
-
-#include "bench/errors.hpp"
-#include "bench/run_files.hpp"
-#include "bench/statistics.hpp"
 
 namespace lockbench {
 namespace {
@@ -22,173 +19,279 @@ bool has_flag(const json& window, const char* name) {
     return std::find(flags.begin(), flags.end(), name) != flags.end();
 }
 
-bool takes_part(const json& window) {
-    return window.at("workload") != "uncontended" && window.at("ops_per_s").is_object() &&
-           !has_flag(window, "untimed") && !has_flag(window, "killed") && !has_flag(window, "interrupted") &&
-           window.at("checks").at("passed").get<bool>();
+// Workload, parameters, placement and lock home: what an A/A pair shares with the cells that it stands for.
+std::string variant_of(const json& window) {
+    std::string key;
+    for (const char* part : {"platform", "machine", "workload", "params", "placement", "lock_home"}) {
+        key += window.value(part, json()).dump() + ' ';
+    }
+    return key;
 }
 
-std::string key_of(const json& window) {
-    return fmt::format("{} {} {} thr {} {} {}", window.at("workload").get<std::string>(),
-                       window.at("lock").get<std::string>(), window.at("threads").get<int>(),
-                       window.at("placement").get<std::string>(), window.at("lock_home").get<std::string>(),
-                       window.at("params").dump());
-}
-
-struct Rates {
-    std::vector<double> values;
-    std::size_t flagged = 0;
+// All windows of one lock on one variant and thread count.
+struct Cell {
     std::string label;
+    std::string lock;
+    std::string workload;
+    std::string variant;
+    int threads = 0;
+    bool control = false;
+    bool failed = false;                                      // any window, a killed one too: its figures prove nothing
+    std::map<std::string, std::vector<const json*>> by_half;  // by "aa"; "" outside a pair
+
+    // Half "a" of a pair stands for its cell; "b" is there to tell the noise.
+    [[nodiscard]] const std::vector<const json*>& windows() const {
+        static const std::vector<const json*> none;
+        for (const char* half : {"", "a", "b"}) {
+            if (const auto found = by_half.find(half); found != by_half.end()) {
+                return found->second;
+            }
+        }
+        return none;
+    }
 };
 
-using RatesByCell = std::map<std::pair<std::string, std::string>, Rates>;
+using Cells = std::map<std::string, Cell>;
 
-// `aa`: which half of the A/A pairs to take; windows outside a pair go with "a".
-RatesByCell collect(const std::vector<json>& windows, const std::vector<std::string>& ops, bool second_half) {
-    RatesByCell cells;
+Cells sort_into_cells(const std::vector<json>& windows) {
+    Cells cells;
     for (const json& window : windows) {
-        if (!takes_part(window) || (window.at("aa") == "b") != second_half) {
+        if (window.at("workload") == "uncontended") {
             continue;
         }
-        for (const std::string& op : ops) {
-            if (!window.at("ops_per_s").contains(op)) {
-                continue;
-            }
-            Rates& rates = cells[{key_of(window), op}];
-            rates.values.push_back(window.at("ops_per_s").at(op));
-            rates.flagged += has_flag(window, "involuntary_switch") ? 1U : 0U;
-            rates.label = fmt::format("{} {} {} thr", window.at("workload").get<std::string>(),
-                                      window.at("lock").get<std::string>(), window.at("threads").get<int>());
+        const auto lock = window.at("lock").get<std::string>();
+        const int threads = window.at("threads");
+        const std::string variant = variant_of(window);
+        Cell& cell = cells[fmt::format("{}{} {}", variant, lock, threads)];
+        cell.lock = lock;
+        cell.workload = window.at("workload");
+        cell.label = fmt::format("{} {} {} thr", cell.workload, lock, threads);
+        cell.control |= has_flag(window, "broken");
+        cell.failed |= has_flag(window, "check_failed") || has_flag(window, "killed") ||
+                       !window.at("checks").at("passed").get<bool>();
+        cell.variant = variant;
+        cell.threads = threads;
+        if (!has_flag(window, "killed") && !has_flag(window, "interrupted") && !has_flag(window, "untimed")) {
+            cell.by_half[window.at("aa").is_null() ? "" : window.at("aa").get<std::string>()].push_back(&window);
         }
     }
     return cells;
 }
 
-// Widest interval of a cell against itself: what this machine reports as a difference where there is none.
-Interval noise_floor(const std::vector<json>& windows, const std::vector<std::string>& ops) {
-    const RatesByCell first = collect(windows, ops, false);
-    Interval floor{1, 1};
-    for (const auto& [key, rates] : collect(windows, ops, true)) {
-        const auto twin = first.find(key);
-        if (twin != first.end() && rates.values.size() >= 2 && twin->second.values.size() >= 2) {
-            const double ratio = median(rates.values) / median(twin->second.values);
-            floor.low = std::min({floor.low, ratio, 1 / ratio});
-            floor.high = std::max({floor.high, ratio, 1 / ratio});
-        }
-    }
-    return floor;
+std::optional<double> rate_of(const json& window, const std::string& op) {
+    const json& rates = window.at("ops_per_s");
+    return rates.is_object() && rates.contains(op) ? std::optional<double>(rates.at(op).get<double>()) : std::nullopt;
 }
 
-std::vector<std::string> headline_ops(const json& run) {
-    std::set<std::string> ops;
-    for (const json& workload : run.at("workloads")) {
-        for (const json& op : workload.at("ops")) {
-            if (op.at("headline").get<bool>()) {
-                ops.insert(op.at("name"));
+std::vector<double> rates_of(const std::vector<const json*>& windows, const std::string& op, bool undisturbed) {
+    std::vector<double> rates;
+    for (const json* window : windows) {
+        const auto rate = rate_of(*window, op);
+        if (rate.has_value() && !(undisturbed && has_flag(*window, "involuntary_switch"))) {
+            rates.push_back(*rate);
+        }
+    }
+    return rates;
+}
+
+// Rates of the two halves of an A/A pair in the blocks that measured both.
+std::vector<std::pair<double, double>> pairs_of(const Cell& cell, const std::string& op) {
+    const auto by_block = [&](const char* half) {
+        std::map<std::uint64_t, std::vector<double>> rates;
+        if (const auto found = cell.by_half.find(half); found != cell.by_half.end()) {
+            for (const json* window : found->second) {
+                if (const auto rate = rate_of(*window, op)) {
+                    rates[window->at("block").get<std::uint64_t>()].push_back(*rate);
+                }
+            }
+        }
+        return rates;
+    };
+    std::vector<std::pair<double, double>> pairs;
+    const auto second = by_block("b");
+    for (const auto& [block, rates] : by_block("a")) {
+        if (const auto twin = second.find(block); twin != second.end()) {
+            pairs.emplace_back(median(twin->second), median(rates));
+        }
+    }
+    return pairs;
+}
+
+// The noise of one run by its A/A pairs.
+class Floors {
+  public:
+    Floors(const Cells& cells, const OpsByWorkload& ops) {
+        for (const auto& [key, cell] : cells) {
+            const auto headline = ops.find(cell.workload);
+            if (headline == ops.end()) {
+                continue;
+            }
+            for (const std::string& op : headline->second) {
+                const Interval ratio = ratio_of_pairs(pairs_of(cell, op), kSeed);
+                if (ratio.known()) {
+                    pairs_.push_back({&cell, op, farthest(ratio)});
+                }
             }
         }
     }
-    return {ops.begin(), ops.end()};
-}
 
-void require_same_machine(const json& a, const json& b, bool other_machines) {
-    if (a.at("tool") != b.at("tool")) {
-        throw UsageError("compare: one run was measured and the other simulated; they are never compared.");
-    }
-    for (const char* key : {"cpu", "kernel", "microcode"}) {
-        const json left = a.at("host").value(key, json(nullptr));
-        const json right = b.at("host").value(key, json(nullptr));
-        if (left != right && !other_machines) {
-            throw UsageError(fmt::format(
-                "compare: the machines differ in {} ({} and {}); --other-machines compares them all the same.", key,
-                left.dump(), right.dump()));
+    // Of the pair nearest to the cell: the same variant, threads and operation, else the worst of the same variant and
+    // threads, else the worst with as many threads, else the worst. NaN without any.
+    [[nodiscard]] double near(const Cell& cell, const std::string& op) const {
+        double best = std::numeric_limits<double>::quiet_NaN();
+        int best_rank = -1;
+        for (const Pair& pair : pairs_) {
+            const bool threads = pair.cell->threads == cell.threads;
+            const bool variant = threads && pair.cell->variant == cell.variant;
+            const int rank = variant && pair.op == op ? 3 : variant ? 2 : threads ? 1 : 0;
+            if (rank > best_rank || (rank == best_rank && pair.factor > best)) {
+                best = pair.factor;
+                best_rank = rank;
+            }
         }
+        return best;
     }
+
+  private:
+    struct Pair {
+        const Cell* cell;
+        std::string op;
+        double factor;
+    };
+    std::vector<Pair> pairs_;
+};
+
+std::string percent_or_factor(double factor) {
+    return factor < 2 ? fmt::format("{:.1f} %", (factor - 1) * 100) : fmt::format("a factor of {:.3g}", factor);
 }
 
-json to_json(const ComparedCell& cell) {
-    return {{"cell", cell.name},
-            {"op", cell.op},
-            {"median_a_per_s", cell.median_a},
-            {"median_b_per_s", cell.median_b},
-            {"ratio_low", cell.low},
-            {"ratio_high", cell.high},
-            {"verdict", cell.verdict},
-            {"windows_a", cell.windows_a},
-            {"windows_b", cell.windows_b},
-            {"flagged", cell.flagged}};
+// What both runs say about one operation of one cell, before it is read.
+struct Sides {
+    const Cell& a;
+    const Cell& b;
+    const std::string& op;
+    double floor_a;
+    double floor_b;
+
+    // NaN where either is: a run without a pair may be noisier than the other one.
+    [[nodiscard]] double floor() const {
+        return std::isnan(floor_a) || std::isnan(floor_b) ? std::numeric_limits<double>::quiet_NaN()
+                                                          : std::max(floor_a, floor_b);
+    }
+};
+
+std::string both(bool a, bool b) { return a && b ? "A and B" : a ? "A" : b ? "B" : ""; }
+
+// Every window of one run lies beyond the floor on the same side of every window of the other.
+bool same_side(const std::vector<double>& a, const std::vector<double>& b, double floor) {
+    const auto [low_a, high_a] = std::minmax_element(a.begin(), a.end());
+    const auto [low_b, high_b] = std::minmax_element(b.begin(), b.end());
+    return *low_b > *high_a * floor || *high_b * floor < *low_a;
+}
+
+Reading cannot_say(Reading reading, const std::string& reason) {
+    reading.verdict = "cannot say";
+    reading.reason = reason;
+    return reading;
+}
+
+Reading read_sides(const Sides& sides, bool undisturbed) {
+    const std::vector<double> a = rates_of(sides.a.windows(), sides.op, undisturbed);
+    const std::vector<double> b = rates_of(sides.b.windows(), sides.op, undisturbed);
+    Reading reading;
+    reading.windows_a = a.size();
+    reading.windows_b = b.size();
+    reading.ratio = ratio_of_medians(b, a, kSeed);
+    if (sides.a.failed || sides.b.failed) {
+        reading.verdict = "no verdict";
+        reading.reason = fmt::format("{} failed the checks", both(sides.a.failed, sides.b.failed));
+        return reading;
+    }
+    if (!reading.ratio.known()) {
+        return cannot_say(reading, fmt::format("only {} windows of A and {} of B, an interval needs {} of each",
+                                               a.size(), b.size(), kMinForInterval));
+    }
+    const double floor = sides.floor();
+    if (std::isnan(floor)) {
+        return cannot_say(reading, fmt::format("no A/A pair tells the noise of {}",
+                                               both(std::isnan(sides.floor_a), std::isnan(sides.floor_b))));
+    }
+    // Of all windows, disturbed or not: leaving some out makes no second mode go away.
+    const std::string bimodal = both(two_modes(rates_of(sides.a.windows(), sides.op, false)),
+                                     two_modes(rates_of(sides.b.windows(), sides.op, false)));
+    if (!bimodal.empty() && !same_side(a, b, floor)) {
+        return cannot_say(reading, fmt::format("{}: two modes, no single number", bimodal));
+    }
+    switch (compare_ratio(reading.ratio, floor)) {
+        case Comparison::includes_one:
+            return cannot_say(reading, "the interval includes 1");
+        case Comparison::within_noise:
+            return cannot_say(reading, fmt::format("not clear of the A/A noise of {}", percent_or_factor(floor)));
+        case Comparison::alike:
+            reading.verdict = "about the same";
+            break;
+        case Comparison::a_higher:  // the ratio is B's rate over A's
+            reading.verdict = "B is faster";
+            break;
+        case Comparison::b_higher:
+            reading.verdict = "B is slower";
+            break;
+    }
+    return reading;
+}
+
+ComparedCell compare_cell(const Sides& sides) {
+    const std::vector<double> a = rates_of(sides.a.windows(), sides.op, false);
+    const std::vector<double> b = rates_of(sides.b.windows(), sides.op, false);
+    ComparedCell cell;
+    cell.name = sides.a.label;
+    cell.op = sides.op;
+    cell.median_a = median(a);
+    cell.median_b = median(b);
+    cell.floor = sides.floor();
+    cell.all = read_sides(sides, false);
+    cell.undisturbed = read_sides(sides, true);
+    cell.flagged = a.size() + b.size() - cell.undisturbed.windows_a - cell.undisturbed.windows_b;
+    cell.failed = both(sides.a.failed, sides.b.failed);
+    return cell;
+}
+
+// A cell that failed is listed even if no window of it has a rate.
+bool worth_a_row(const Sides& sides) {
+    return sides.a.failed || sides.b.failed ||
+           (!rates_of(sides.a.windows(), sides.op, false).empty() &&
+            !rates_of(sides.b.windows(), sides.op, false).empty());
 }
 
 }  // namespace
 
-std::vector<ComparedCell> compare_windows(const std::vector<json>& a, const std::vector<json>& b,
-                                          const std::vector<std::string>& ops) {
-    const RatesByCell left = collect(a, ops, false);
-    const RatesByCell right = collect(b, ops, false);
-    const Interval floor_a = noise_floor(a, ops);
-    const Interval floor_b = noise_floor(b, ops);
-    const Interval floor{std::min(floor_a.low, floor_b.low), std::max(floor_a.high, floor_b.high)};
-    std::vector<ComparedCell> cells;
-    for (const auto& [key, rates] : left) {
-        const auto twin = right.find(key);
-        if (twin == right.end()) {
+ComparedRuns compare_windows(const std::vector<json>& a, const std::vector<json>& b,
+                             const OpsByWorkload& headline_ops) {
+    const Cells cells_a = sort_into_cells(a);
+    const Cells cells_b = sort_into_cells(b);
+    const Floors floors_a(cells_a, headline_ops);
+    const Floors floors_b(cells_b, headline_ops);
+    ComparedRuns compared;
+    std::set<std::string> controls;
+    for (const auto& [key, cell] : cells_a) {
+        const auto twin = cells_b.find(key);
+        const auto ops = headline_ops.find(cell.workload);
+        if (twin == cells_b.end() || ops == headline_ops.end()) {
             continue;
         }
-        ComparedCell cell;
-        cell.name = rates.label;
-        cell.op = key.second;
-        cell.median_a = median(rates.values);
-        cell.median_b = median(twin->second.values);
-        const Interval ratio = ratio_of_medians(twin->second.values, rates.values, kSeed);
-        cell.low = ratio.low;
-        cell.high = ratio.high;
-        const Comparison verdict = compare_ratio(ratio, floor);
-        cell.verdict = verdict == Comparison::a_higher   ? "B is faster"
-                       : verdict == Comparison::b_higher ? "B is slower"
-                                                         : "cannot say";
-        cell.windows_a = rates.values.size();
-        cell.windows_b = twin->second.values.size();
-        cell.flagged = rates.flagged + twin->second.flagged;
-        cells.push_back(cell);
-    }
-    return cells;
-}
-
-int compare_command(const std::string& dir_a, const std::string& dir_b, bool other_machines, bool as_json) {
-    const RunFiles a(dir_a);
-    const RunFiles b(dir_b);
-    a.require();
-    b.require();
-    const json run_a = a.read_run();
-    const json run_b = b.read_run();
-    require_same_machine(run_a, run_b, other_machines);
-    const std::vector<ComparedCell> cells = compare_windows(a.read_windows(), b.read_windows(), headline_ops(run_a));
-    if (cells.empty()) {
-        throw UsageError(
-            "compare: the runs have no cell in common (workload, lock, threads, placement, lock home and parameters).");
-    }
-    if (as_json) {
-        json list = json::array();
-        for (const ComparedCell& cell : cells) {
-            list.push_back(to_json(cell));
+        if (cell.control || twin->second.control) {
+            controls.insert(cell.lock);
+            continue;
         }
-        fmt::print("{}\n", list.dump(1));
-        return kExitDone;
+        for (const std::string& op : ops->second) {
+            const Sides sides{cell, twin->second, op, floors_a.near(cell, op), floors_b.near(twin->second, op)};
+            if (worth_a_row(sides)) {
+                compared.cells.push_back(compare_cell(sides));
+            }
+        }
     }
-    fmt::print("{:<46} {:<16} {:>12} {:>12} {:>18}  {}\n", "cell", "operation", "A, 1/s", "B, 1/s",
-               "B/A, 95 % interval", "verdict");
-    for (const ComparedCell& cell : cells) {
-        fmt::print("{:<46} {:<16} {:>12.4g} {:>12.4g} {:>8.3f} to {:<7.3f}  {}{}\n", cell.name, cell.op, cell.median_a,
-                   cell.median_b, cell.low, cell.high, cell.verdict,
-                   cell.flagged == 0 ? ""
-                                     : fmt::format(" ({} of {} windows with an involuntary switch)", cell.flagged,
-                                                   cell.windows_a + cell.windows_b));
-    }
-    fmt::print(
-        "\nA: {}\nB: {}\nMedians over windows; bootstrap interval; a verdict needs the interval clear of 1 and of the "
-        "A/A pairs.\n",
-        dir_a, dir_b);
-    return kExitDone;
+    compared.controls.assign(controls.begin(), controls.end());
+    return compared;
 }
 
 }  // namespace lockbench

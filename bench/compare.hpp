@@ -1,34 +1,55 @@
 // SPDX-License-Identifier: MIT
-// `lockbench compare DIR_A DIR_B`: the same cells of two runs.
+// `lockbench compare DIR_A DIR_B`: the same cells of two runs, read by the rules of the report (plotting/compare.py).
 #pragma once
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "bench/statistics.hpp"
+
 namespace lockbench {
+
+// What some of the windows of one cell say.
+struct Reading {
+    Interval ratio;       // 95 % interval of B's rate over A's; unknown where there are too few windows
+    std::string verdict;  // "B is faster", "B is slower", "about the same", "cannot say"
+    std::string reason;   // of "cannot say", else empty
+    std::size_t windows_a = 0;
+    std::size_t windows_b = 0;
+};
 
 // One cell that both runs have, and one headline operation of it.
 struct ComparedCell {
-    std::string name;  // workload, lock, threads, placement, lock home, parameters that differ from none
+    std::string name;  // workload, lock, threads
     std::string op;
     double median_a = 0;  // operations a second
     double median_b = 0;
-    double low = 0;  // 95 % interval of median_b / median_a
-    double high = 0;
-    std::string verdict;  // "B is faster", "B is slower", "cannot say"
-    std::size_t windows_a = 0;
-    std::size_t windows_b = 0;
-    std::size_t flagged = 0;  // windows of both with an involuntary switch inside
+    double floor = 0;         // the larger noise of the two runs, a factor; NaN where a run has no A/A pair to tell it
+    Reading all;              // by all windows
+    Reading undisturbed;      // without those in which a thread was preempted
+    std::size_t flagged = 0;  // how many these are, of both runs
+    std::string failed;       // "A", "B" or "A and B": a window broke an invariant, so there is no verdict
 };
 
-// Pure part: cells of both, with the noise floor taken from the A/A pairs of both runs. Windows that are untimed,
-// killed, interrupted or failed a check take no part.
-std::vector<ComparedCell> compare_windows(const std::vector<nlohmann::json>& a, const std::vector<nlohmann::json>& b,
-                                          const std::vector<std::string>& headline_ops);
+// Headline operations of each workload.
+using OpsByWorkload = std::map<std::string, std::vector<std::string>>;
 
-// Prints the table and returns an exit code. Throws UsageError for folders that are no runs and for unequal machines,
-// unless `other_machines` says that this is meant.
+struct ComparedRuns {
+    std::vector<ComparedCell> cells;
+    std::vector<std::string> controls;  // locks that both runs have and that are never compared
+};
+
+// Pure part: cells of both. The noise floor is how far from 1 the interval of an A/A pair reaches, of the pair nearest
+// to the cell. Windows that are untimed, killed or interrupted take no part, nor does half "b" of a pair; but a cell
+// gets no verdict whichever of its windows failed the checks.
+ComparedRuns compare_windows(const std::vector<nlohmann::json>& a, const std::vector<nlohmann::json>& b,
+                             const OpsByWorkload& headline_ops);
+
+// Prints the table and returns an exit code, kExitFailed where a cell failed its checks. Throws UsageError for folders
+// that are no runs, for windows of different length or warm-up, and for unequal machines, unless `other_machines` says
+// that this is meant.
 int compare_command(const std::string& dir_a, const std::string& dir_b, bool other_machines, bool as_json);
 
 }  // namespace lockbench

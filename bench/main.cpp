@@ -4,8 +4,12 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <system_error>
 
 #include "bench/child.hpp"
 #include "bench/compare.hpp"
@@ -22,6 +26,26 @@ namespace {
 constexpr const char* kFooter =
     "Exit codes: 0 done, 1 a check or trial failed, 2 wrong usage, 3 the host lacks what was asked, 130 interrupted.\n"
     "Files of a run and what a figure means: results/README.md. Plots and report: plot.py DIR.";
+
+// CLI11 takes the next word for the value of "--out=": `--out= --quick` would lose a flag and make a folder of its
+// name.
+void refuse_empty_values(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (word.substr(0, 2) == "--" && word.find('=') == word.size() - 1) {
+            throw UsageError(fmt::format("{}: there is no value after the '='.", word.substr(0, word.size() - 1)));
+        }
+    }
+}
+
+// For every option with a value; CLI11 puts the option's name in front.
+std::string refuse_value(const std::string& value) {
+    if (value.empty()) {
+        return "the value is empty.";
+    }
+    return value.substr(0, 2) == "--" ? fmt::format("the value '{}' looks like an option; a value is missing.", value)
+                                      : "";
+}
 
 void add_run(CLI::App& app, RawRunOptions& raw) {
     CLI::App* run = app.add_subcommand("run", "Measure locks on workloads on this machine");
@@ -43,8 +67,10 @@ void add_run(CLI::App& app, RawRunOptions& raw) {
     run->add_option("--seed", raw.seed, "Seed of the order and of all random streams [drawn and recorded]");
     run->add_option("--out", raw.out, "Folder for the files of the run; must not exist or be empty [out/<UTC time>]");
     run->add_option("--resume", raw.resume, "Go on with an interrupted run in this folder");
-    run->add_flag("--quick", raw.quick,
-                  "The short comparison: three workloads, threads 1 and 2, ten windows of 100 ms; some two minutes");
+    run->add_flag(
+        "--quick", raw.quick,
+        "The short comparison: the debate's locks on three workloads, threads 1 and 2, ten windows of 100 ms; "
+        "some three minutes");
     run->add_flag("--full", raw.full, "All placements that differ here, twenty windows of 500 ms");
     run->add_flag("--no-uncontended", raw.no_uncontended, "Leave the uncontended costs out");
     run->add_flag("--no-untimed", raw.no_untimed, "Leave the untimed pass out");
@@ -52,6 +78,10 @@ void add_run(CLI::App& app, RawRunOptions& raw) {
     run->add_flag("--allow-convoy", raw.allow_convoy, "Run FIFO spin locks with more threads than CPUs");
     run->add_flag("--allow-illegal", raw.allow_illegal,
                   "Run combinations that a kernel must not (none exists in this release)");
+    const auto has_value = [](const CLI::Option* option) { return option->get_items_expected_max() > 0; };
+    for (CLI::Option* option : run->get_options(has_value)) {
+        option->check(refuse_value, "", "");
+    }
     run->allow_extras();
     run->footer("--benchmark_* flags go to Google Benchmark, but for those that time or repeat.\n" +
                 std::string(kFooter));
@@ -67,10 +97,35 @@ void take_extras(CLI::App& app, RawRunOptions& raw) {
     for (const std::string& extra : run->remaining()) {
         if (extra.rfind("--benchmark_", 0) != 0) {
             const std::string name = extra.substr(0, extra.find('='));
-            throw UsageError(fmt::format("run: there is no option {}; the nearest is {}. See 'lockbench run --help'.",
-                                         name, nearest(name, known)));
+            throw UsageError(
+                fmt::format("run: there is no option {}{}. See 'lockbench run --help'.", name, hint(name, known)));
         }
         raw.benchmark_flags.push_back(extra);
+    }
+}
+
+void refuse_unknown_command(const CLI::App& app, const std::string& word) {
+    std::vector<std::string> known;
+    for (const CLI::App* command : app.get_subcommands({})) {
+        known.push_back(command->get_name());
+    }
+    if (word.substr(0, 1) != "-" && std::find(known.begin(), known.end(), word) == known.end()) {
+        throw UsageError(fmt::format("there is no command {}{}. See 'lockbench --help'.", word, hint(word, known)));
+    }
+}
+
+// The plan of an interrupted run is settled; whatever else the user asks for would be ignored.
+void refuse_beside_resume(CLI::App& app, const RawRunOptions& raw) {
+    std::vector<std::string> others = raw.benchmark_flags;
+    for (const CLI::Option* option : app.get_subcommand("run")->get_options()) {
+        if (option->count() != 0 && option->get_name() != "--resume") {
+            others.push_back(option->get_name());
+        }
+    }
+    if (!raw.resume.empty() && !others.empty()) {
+        throw UsageError(
+            fmt::format("--resume goes on with the plan of the run in {}, which nothing changes; leave out {}.",
+                        raw.resume, fmt::join(others, ", ")));
     }
 }
 
@@ -101,6 +156,10 @@ int run_main(int argc, char** argv) {
     compare->add_option("DIR_B", dir_b, "Folder of the second run")->required();
     compare->add_flag("--other-machines", other_machines, "Compare though the machines differ");
     compare->add_flag("--json", as_json, "An array of objects");
+    if (argc > 1) {
+        refuse_unknown_command(app, argv[1]);
+    }
+    refuse_empty_values(argc, argv);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -108,6 +167,7 @@ int run_main(int argc, char** argv) {
     }
     if (app.got_subcommand("run")) {
         take_extras(app, raw);
+        refuse_beside_resume(app, raw);
         return run_command(check_run_options(raw), {argv, argv + argc});
     }
     if (app.got_subcommand("list")) {
@@ -118,22 +178,44 @@ int run_main(int argc, char** argv) {
                                          : compare_command(dir_a, dir_b, other_machines, as_json);
 }
 
+constexpr const char* kOutputLost = "cannot write to the standard output";
+
+// Runs the tool and turns what it throws into a sentence and an exit code.
+int run_told(int argc, char** argv) {
+    try {
+        return run_main(argc, argv);
+    } catch (const UsageError& error) {
+        std::fprintf(stderr, "lockbench: %s\n", error.what());
+        return kExitUsage;
+    } catch (const HostError& error) {
+        std::fprintf(stderr, "lockbench: %s\n", error.what());
+        return kExitHost;
+    } catch (const std::system_error& error) {
+        // fmt::print throws it when its file takes no more.
+        const bool lost = std::ferror(stdout) != 0;
+        std::fprintf(stderr, "lockbench: %s.\n",
+                     lost ? fmt::format("{}: {}", kOutputLost, error.code().message()).c_str() : error.what());
+        return lost ? kExitHost : kExitFailed;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "lockbench: %s\n", error.what());
+        return kExitFailed;
+    }
+}
+
 }  // namespace
 }  // namespace lockbench
 
 int main(int argc, char** argv) {
     // A write beyond a limit on file sizes then fails like one on a full disk, with a sentence, and kills nobody.
     signal(SIGXFSZ, SIG_IGN);
-    try {
-        return lockbench::run_main(argc, argv);
-    } catch (const lockbench::UsageError& error) {
-        std::fprintf(stderr, "lockbench: %s\n", error.what());
-        return lockbench::kExitUsage;
-    } catch (const lockbench::HostError& error) {
-        std::fprintf(stderr, "lockbench: %s\n", error.what());
-        return lockbench::kExitHost;
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "lockbench: %s\n", error.what());
-        return lockbench::kExitFailed;
+    const int code = lockbench::run_told(argc, argv);
+    // Text that a buffer took and no file did must not end in success.
+    errno = 0;
+    const bool lost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+    if (!lost || code != lockbench::kExitDone) {
+        return code;
     }
+    std::fprintf(stderr, "lockbench: %s%s%s.\n", lockbench::kOutputLost, errno == 0 ? "" : ": ",
+                 errno == 0 ? "" : std::strerror(errno));
+    return lockbench::kExitHost;
 }

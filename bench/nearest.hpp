@@ -56,4 +56,27 @@ std::string nearest(std::string_view name, const Names& candidates) {
     return best;
 }
 
+// "; the nearest is X" for the end of a sentence: a candidate that `name` begins, else the nearest one, but nothing
+// where more than a third of the longer word would have to change. Dashes in front of options do not count.
+template <typename Names>
+std::string hint(std::string_view name, const Names& candidates) {
+    const auto bare = [](std::string_view word) {
+        const std::size_t begin = word.find_first_not_of('-');
+        return begin == std::string_view::npos ? std::string_view{} : word.substr(begin);
+    };
+    const std::string_view from = bare(name);
+    std::vector<std::string> near;
+    for (const auto& candidate : candidates) {
+        const std::string_view to = bare(candidate);
+        const bool continues = from.size() >= 2 && to.substr(0, from.size()) == from;
+        if (continues) {
+            return "; the nearest is " + std::string(candidate);
+        }
+        if (3 * edit_distance(from, to) <= std::max(from.size(), to.size())) {
+            near.emplace_back(candidate);
+        }
+    }
+    return near.empty() ? "" : "; the nearest is " + nearest(name, near);
+}
+
 }  // namespace lockbench

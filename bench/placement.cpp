@@ -251,6 +251,18 @@ ChosenPlacements choose_placements(const Topology& topology, const std::vector<s
             }
         }
     }
+    // Whoever names another placement alone must learn that it measures the plainest one.
+    const std::vector<Placement> plainest = {Placement::compact};
+    const bool compact_asked = std::any_of(globs.begin(), globs.end(), [](const std::string& glob) {
+        return glob_matches(glob, to_string(Placement::compact));
+    });
+    for (const Placement placement : chosen.run) {
+        if (!compact_asked && same_as(topology, placement, plainest, thread_counts)) {
+            chosen.notes.push_back(
+                fmt::format("{} puts every thread where compact does on this machine: nothing tells the two apart.",
+                            to_string(placement)));
+        }
+    }
     return chosen;
 }
 

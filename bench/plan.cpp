@@ -278,8 +278,8 @@ RunPlan plan_from_json(const json& text) {
                 throw UsageError("run.json is damaged: its order names a cell that is not there.");
             }
         }
-    } catch (const json::exception& error) {
-        throw UsageError(std::string("run.json is damaged: ") + error.what());
+    } catch (const json::exception&) {
+        throw UsageError("run.json is damaged: a field of its plan is missing or of another type.");
     }
     return plan;
 }

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <ctime>
+#include <memory>
 #include <set>
 
 #include "bench/benchmark_json.hpp"
@@ -38,9 +39,6 @@ std::string utc_now(const char* format) {
     std::strftime(text, sizeof text, format, &utc);
     return text;
 }
-
-// What identifies the machine and the binary for --resume: windows of two of either must not be mixed in one run.
-json identity_of(const json& host) { return {{"host", host_id(host)}, {"binary", host.value("binary_id", json())}}; }
 
 json new_run(const RunPlan& plan, const std::vector<std::string>& command) {
     json locks = json::array();
@@ -174,14 +172,18 @@ class Runner {
     }
 
     void record_killed(std::uint64_t order, const std::string& why) {
+        done_.insert(order);
+        progress_.done();
+        files_.mend_windows();  // it may have died in the middle of its line
+        if (orders_done(files_).count(order) != 0) {
+            return;  // it died between its last line and telling so
+        }
         const PlannedWindow& window = plan_.windows[order];
         const PlannedCell& cell = plan_.cells[window.cell];
         const std::string text = fmt::format("the process {}", why);
         failures_.push_back(
             fmt::format("{} {} {} threads: {}", cell.workload->info->name, cell.lock->info.name, cell.threads, text));
         WindowWriter(files_.windows_jsonl()).append(killed_window(plan_, window, text));
-        done_.insert(order);
-        progress_.done();
     }
 
     const RunFiles& files_;
@@ -192,33 +194,61 @@ class Runner {
     bool progressed_ = false;
 };
 
+RunPlan read_plan(const RunFiles& files, const json& run) {
+    if (run.at("tool") != "lockbench") {
+        throw UsageError(fmt::format("--resume: {} is not a run of lockbench.", files.run_json().string()));
+    }
+    try {
+        return plan_from_json(run.at("plan"));
+    } catch (const UsageError& error) {
+        throw UsageError(fmt::format("--resume: {}/{}", files.dir().string(), error.what()));
+    }
+}
+
+// Windows of two machines or of two binaries must not be mixed in one run.
+void require_same_identity(const RunFiles& files, const json& was, const json& now) {
+    const auto require_equal = [](const char* what, const json& left, const json& right) {
+        if (left != right) {
+            throw HostError(
+                fmt::format("--resume: the run was begun with another {} ({}, now {}); its windows must not be mixed.",
+                            what, left.dump(), right.dump()));
+        }
+    };
+    const json binary = was.value("binary_id", json());
+    if (!binary.is_string()) {
+        throw UsageError(
+            fmt::format("--resume: {} does not tell which binary measured its windows (binary_id is {}), and those of "
+                        "two binaries must not be mixed; begin a new run.",
+                        files.run_json().string(), binary.dump()));
+    }
+    require_equal("host", host_id(was), host_id(now));
+    require_equal("binary", binary, now.value("binary_id", json()));
+}
+
 RunPlan start_or_resume(const RunOptions& options, const RunFiles& files, const std::vector<std::string>& command,
-                        json& run) {
+                        json& run, std::unique_ptr<RunLock>& lock) {
     if (options.resume.empty()) {
         RunPlan plan = make_plan(options, make_placer(host_topology()));
         run = new_run(plan, command);
-        files.create();
-        host_topology().export_xml(files.topology_xml().string());
-        files.write_run(run);
+        const bool made = files.create();
+        lock = files.lock();
+        files.require_new();
+        try {
+            files.write_run(run);  // first: with it the folder is a run, which --resume goes on with
+            host_topology().export_xml(files.topology_xml().string());
+        } catch (const HostError&) {
+            files.remove_begun(made);
+            throw;
+        }
         return plan;
     }
     files.require();
+    lock = files.lock();
     run = files.read_run();
-    if (!run.contains("plan") || !run.contains("host") || run.value("tool", "") != "lockbench") {
-        throw UsageError(fmt::format("--resume: {} is not a run of lockbench.", files.run_json().string()));
-    }
-    RunPlan plan = plan_from_json(run.at("plan"));
-    const json host = describe_host(0);
-    const json was = identity_of(run.at("host"));
-    const json now = identity_of(host);
-    for (const auto& [key, value] : was.items()) {
-        if (value != now.at(key)) {
-            throw HostError(
-                fmt::format("--resume: the run was begun with another {} ({}, now {}); its windows must not be mixed.",
-                            key, value.dump(), now.at(key).dump()));
-        }
-    }
+    RunPlan plan = read_plan(files, run);
+    require_same_identity(files, run.at("host"), describe_host(0));
     files.mend_windows();
+    static_cast<void>(files.read_windows());  // damage is told before anything is changed
     run["status"] = "running";
     run["resumed"] = run.value("resumed", json::array());
     run["resumed"].push_back(utc_now("%Y-%m-%dT%H:%M:%SZ"));
@@ -259,7 +289,8 @@ int run_command(const RunOptions& options, const std::vector<std::string>& comma
     const std::string default_out = "out/" + utc_now("%Y%m%dT%H%M%SZ");
     const RunFiles files(!options.resume.empty() ? options.resume : options.out.empty() ? default_out : options.out);
     json run;
-    const RunPlan plan = start_or_resume(options, files, command, run);
+    std::unique_ptr<RunLock> lock;
+    const RunPlan plan = start_or_resume(options, files, command, run, lock);
     print_plan(files, plan, run);
     struct sigaction action {};
     action.sa_handler = &on_interrupt;

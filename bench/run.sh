@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The main job: installs what is missing, builds, measures this machine for some two minutes, and plots what it saw.
+# The main job: installs what is missing, builds, measures this machine for some three minutes, and plots what it saw.
 set -euo pipefail
 
 root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

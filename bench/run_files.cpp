@@ -3,15 +3,18 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "bench/errors.hpp"
+#include "bench/run_schema.hpp"
 
 namespace lockbench {
 namespace {
@@ -21,6 +24,26 @@ using nlohmann::json;
 
 [[noreturn]] void host_error(const std::string& message) { throw HostError(message); }
 [[noreturn]] void usage_error(const std::string& message) { throw UsageError(message); }
+
+[[noreturn]] void refuse_to_overwrite(const fs::path& dir) {
+    usage_error(fmt::format(
+        "--out: {} exists and is not empty; a run is never overwritten. Name another folder, or go on with an "
+        "interrupted run by --resume={}.",
+        dir.string(), dir.string()));
+}
+
+// Nothing is in it but what a run leaves that was killed before it wrote run.json: a file without a window.
+bool is_free(const fs::path& dir) {
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator(dir, error)) {
+        const fs::path name = entry.path().filename();
+        const bool begun = name == "run.json.new" || (name == "windows.jsonl" && entry.file_size(error) == 0);
+        if (!begun) {
+            return false;
+        }
+    }
+    return !error;
+}
 
 std::string read_text(const fs::path& path) {
     std::ifstream in(path, std::ios::binary);
@@ -34,25 +57,61 @@ std::string read_text(const fs::path& path) {
 
 }  // namespace
 
-void RunFiles::create() const {
+bool RunFiles::create() const {
     std::error_code error;
     if (fs::exists(dir_, error)) {
         if (!fs::is_directory(dir_, error)) {
             usage_error(fmt::format("--out: {} exists and is not a folder.", dir_.string()));
         }
-        if (!fs::is_empty(dir_, error)) {
-            usage_error(fmt::format(
-                "--out: {} exists and is not empty; a run is never overwritten. Name another folder, or go on with "
-                "an interrupted run by --resume={}.",
-                dir_.string(), dir_.string()));
+        if (!is_free(dir_)) {
+            refuse_to_overwrite(dir_);
         }
     }
-    fs::create_directories(dir_, error);
+    const bool made = fs::create_directories(dir_, error);
     if (error) {
         host_error(fmt::format("--out: cannot make {}: {}.", dir_.string(), error.message()));
     }
     if (access(dir_.c_str(), W_OK | X_OK) != 0) {
         host_error(fmt::format("--out: cannot write into {}: {}.", dir_.string(), std::strerror(errno)));
+    }
+    return made;
+}
+
+void RunFiles::remove_begun(bool made) const {
+    std::error_code ignored;
+    for (const fs::path& path : {run_json(), topology_xml(), windows_jsonl()}) {
+        fs::remove(path, ignored);
+    }
+    if (made) {
+        fs::remove(dir_, ignored);
+    }
+}
+
+RunLock::RunLock(const fs::path& path) : fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
+    if (fd_ < 0) {
+        host_error(fmt::format("cannot write {}: {}.", path.string(), std::strerror(errno)));
+    }
+    while (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+        const int cause = errno;
+        if (cause == EINTR) {
+            continue;
+        }
+        close(fd_);
+        if (cause == EWOULDBLOCK) {
+            usage_error(fmt::format(
+                "another lockbench process adds windows to {}; wait for its end, or end it, and go on with --resume.",
+                path.string()));
+        }
+        host_error(fmt::format("cannot lock {}: {}.", path.string(), std::strerror(cause)));
+    }
+}
+
+RunLock::~RunLock() { close(fd_); }
+
+void RunFiles::require_new() const {
+    std::error_code error;
+    if (fs::exists(run_json(), error)) {
+        refuse_to_overwrite(dir_);
     }
 }
 
@@ -94,11 +153,15 @@ void RunFiles::write_run(const json& run) const { write_whole(run_json(), run.du
 void RunFiles::write_benchmark(const json& benchmark) const { write_whole(benchmark_json(), benchmark.dump(1) + "\n"); }
 
 json RunFiles::read_run() const {
+    const std::string text = read_text(run_json());
+    json run;
     try {
-        return json::parse(read_text(run_json()));
+        run = json::parse(text);
     } catch (const json::parse_error& error) {
-        usage_error(fmt::format("{} is not valid JSON: {}.", run_json().string(), error.what()));
+        usage_error(fmt::format("{} is not valid JSON from its byte {} on.", run_json().string(), error.byte));
     }
+    check_run(run, run_json().string());
+    return run;
 }
 
 std::vector<json> RunFiles::read_windows(bool* torn) const {
@@ -112,6 +175,7 @@ std::vector<json> RunFiles::read_windows(bool* torn) const {
     }
     const std::string text = read_text(windows_jsonl());
     std::size_t begin = 0;
+    std::map<std::uint64_t, std::size_t> line_of_order;
     for (std::size_t line = 1; begin < text.size(); ++line) {
         const std::size_t end = text.find('\n', begin);
         if (end == std::string::npos) {
@@ -125,6 +189,17 @@ std::vector<json> RunFiles::read_windows(bool* torn) const {
         } catch (const json::parse_error&) {
             usage_error(fmt::format("{}: line {} is not valid JSON; the file was changed by something else.",
                                     windows_jsonl().string(), line));
+        }
+        check_window(windows.back(), fmt::format("{}: line {}", windows_jsonl().string(), line));
+        const json order = windows.back().value("order", json());
+        if (order.is_number_unsigned()) {
+            const auto [first, fresh] = line_of_order.emplace(order.get<std::uint64_t>(), line);
+            if (!fresh) {
+                usage_error(fmt::format(
+                    "{}: line {} holds window {} of the run, as line {} does; two processes added to it, so delete one "
+                    "of the lines.",
+                    windows_jsonl().string(), line, first->first, first->second));
+            }
         }
         begin = end + 1;
     }

@@ -5,55 +5,14 @@ import json
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
+import sys
 import time
 import unittest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("LOCKBENCH_BUILD_DIR", ROOT / "build" / "release"))
-TOOL = BUILD / "lockbench"
-SHORT = ["--window-ms=5", "--warmup-ms=1"]
-CELLS = [*SHORT, "--workloads=rw_mix", "--locks=qrwlock,rwsem_3_10", "--threads=1"]
-SMALL = [*CELLS, "--repetitions=2"]
-
-
-def lockbench(*arguments, **options):
-    command = [TOOL, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
-
-
-def windows_of(folder):
-    text = (folder / "windows.jsonl").read_text()
-    assert text == "" or text.endswith("\n"), "a torn line"
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def timed(windows):
-    return [window for window in windows if window["workload"] != "uncontended"]
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.assertTrue(TOOL.exists(), f"{TOOL} is not built")
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lockbench-cli-"))
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.out = self.folder / "run"
-
-    def run_into(self, *arguments, status=0):
-        result = lockbench("run", f"--out={self.out}", *arguments)
-        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
-        return result
-
-    def refused(self, *arguments, status=2, says=()):
-        result = lockbench(*arguments)
-        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
-        for text in says:
-            self.assertIn(text, result.stderr)
-        self.assertFalse(self.out.exists(), "a refused run leaves no folder")
-        return result
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from cli_case import ROOT, SHORT, SMALL, TOOL, Case, lockbench, timed, windows_of  # noqa: E402
 
 
 class Refusals(Case):
@@ -68,6 +27,12 @@ class Refusals(Case):
         self.refused("list", "lock", says=["'locks'"])
         self.refused("run", "--counters=context_switch", f"--out={self.out}", says=["context_switches"])
 
+    def test_unknown_commands_and_options_far_from_any(self):
+        self.refused("rnu", says=["no command rnu; the nearest is run. ", "lockbench --help"])
+        self.refused("comapre", self.out, self.out, says=["no command comapre; the nearest is compare."])
+        for words in (["zap"], ["run", "--frobnicate"], ["run", "zap"]):
+            self.assertNotIn("nearest", self.refused(*words, says=[words[-1]]).stderr)
+
     def test_numbers_out_of_range(self):
         for option in ("--threads", "--window-ms", "--repetitions"):
             for value in ("0", "-1", "1e3", "x", "99999999999", ""):
@@ -75,6 +40,19 @@ class Refusals(Case):
         self.refused("run", "--seed=-1")
         self.refused("run", "--threads=1,,2", says=["empty"])
         self.refused("run", "--quick", "--full", says=["exclude"])
+
+    def test_a_missing_value_takes_no_flag_with_it(self):
+        for words in (["--out=", "--quick"], ["--out", "--quick"], ["--out=--quick"], ["--out", ""], ["--resume="],
+                      ["--locks", "mcs", "--threads=", "1"], ["--param", "--full"], ["--seed", "--quick"]):
+            result = self.refused("run", *words, says=["value"])
+            self.assertRegex(result.stderr, r"--\w+: (there is no|the) value ")
+        self.assertFalse(pathlib.Path("--quick").exists())
+
+    def test_nothing_stands_beside_resume(self):
+        for words, name in ((["--quick"], "--quick"), (["--locks=mcs", "--threads=1"], "--locks, --threads"),
+                            (["--no-aa"], "--no-aa"), ([f"--out={self.out}"], "--out"),
+                            (["--benchmark_counters_tabular=true"], "--benchmark_counters_tabular")):
+            self.refused("run", f"--resume={self.folder}", *words, says=["--resume", f"leave out {name}"])
 
     def test_params_are_checked(self):
         params = json.loads(lockbench("list", "params", "--json").stdout)
@@ -136,6 +114,9 @@ class Refusals(Case):
         for arguments in (["--help"], ["run", "--help"], ["list", "--help"], ["--version"]):
             self.assertEqual(lockbench(*arguments).returncode, 0)
         self.assertEqual(lockbench().returncode, 2)
+        minutes = re.compile(r"some\s+(\w+)\s+minutes")
+        self.assertEqual(minutes.findall(lockbench("run", "--help").stdout),
+                         minutes.findall((ROOT / "README.md").read_text()), "how long --quick takes")
 
 
 class Files(Case):
@@ -325,36 +306,6 @@ class Damage(Case):
         self.run_into(*SHORT, "--locks=n*,r*8,broke*", "--workloads=rw_mix", "--threads=1", "--repetitions=1",
                       "--no-uncontended")
         self.assertEqual({w["lock"] for w in timed(windows_of(self.out))}, {"rwsem_3_8"})
-
-
-class Compare(Case):
-    def test_a_run_with_itself_and_with_others(self):
-        self.run_into(*CELLS, "--no-uncontended", "--repetitions=4")
-        result = lockbench("compare", self.out, self.out)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertNotIn("faster", result.stdout)
-        self.assertIn("cannot say", result.stdout)
-        rows = json.loads(lockbench("compare", self.out, self.out, "--json").stdout)
-        self.assertEqual({row["verdict"] for row in rows}, {"cannot say"})
-        other = self.folder / "other"
-        shutil.copytree(self.out, other)
-        run = json.loads((other / "run.json").read_text())
-        run["host"]["cpu"]["model"] = "another CPU"
-        (other / "run.json").write_text(json.dumps(run))
-        self.assertEqual(lockbench("compare", self.out, other).returncode, 2)
-        self.assertEqual(lockbench("compare", self.out, other, "--other-machines").returncode, 0)
-        self.assertEqual(lockbench("compare", self.out, self.folder / "absent").returncode, 2)
-
-    def test_a_real_difference_is_told(self):
-        self.run_into(*CELLS, "--no-uncontended", "--repetitions=6")
-        other = self.folder / "slow"
-        shutil.copytree(self.out, other)
-        lines = windows_of(other)
-        for window in lines:
-            window["ops_per_s"] = {name: rate / 50 for name, rate in window["ops_per_s"].items()}
-        (other / "windows.jsonl").write_text("".join(json.dumps(window) + "\n" for window in lines))
-        rows = json.loads(lockbench("compare", self.out, other, "--json").stdout)
-        self.assertEqual({row["verdict"] for row in rows}, {"B is slower"})
 
 
 if __name__ == "__main__":

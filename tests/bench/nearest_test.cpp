@@ -37,6 +37,20 @@ TEST(nearest, a_name_cut_short_wins_over_an_equal_distance) {
 
 TEST(nearest, nothing_to_choose_from) { EXPECT_EQ(nearest("x", std::vector<std::string>{}), ""); }
 
+TEST(hint, names_what_is_near_and_nothing_else) {
+    const std::vector<std::string> options = {"--locks", "--threads", "--allow-convoy", "--no-aa"};
+    EXPECT_EQ(hint("--lock", options), "; the nearest is --locks");
+    EXPECT_EQ(hint("--tread", options), "; the nearest is --threads");
+    EXPECT_EQ(hint("--al", options), "; the nearest is --allow-convoy") << "a name cut short";
+    EXPECT_EQ(hint("--frobnicate", options), "");
+    EXPECT_EQ(hint("--x", options), "");
+    EXPECT_EQ(hint("--", options), "");
+    const std::vector<std::string> commands = {"run", "list", "machine", "compare"};
+    EXPECT_EQ(hint("rnu", commands), "; the nearest is run");
+    EXPECT_EQ(hint("zap", commands), "");
+    EXPECT_EQ(hint("x", std::vector<std::string>{}), "");
+}
+
 TEST(format_numbers, joins_runs_of_three) {
     EXPECT_EQ(format_numbers(std::vector<std::int32_t>{}), "none");
     EXPECT_EQ(format_numbers(std::vector<std::int32_t>{4}), "4");

@@ -213,6 +213,20 @@ TEST(placement, nothing_runs_twice) {
     EXPECT_EQ(choose_placements(load_synthetic(kFour), {"*"}, large).run.size(), kPlacementCount);
 }
 
+TEST(placement, a_placement_alone_that_equals_compact_is_told) {
+    const Topology machine = load_synthetic(kTwoVcpus);
+    const std::vector<std::size_t> counts = {1, 2};
+    const ChosenPlacements alone = choose_placements(machine, {"smt_last"}, counts);
+    EXPECT_EQ(alone.run, (std::vector<Placement>{Placement::smt_last}));
+    EXPECT_EQ(alone.notes,
+              (std::vector<std::string>{
+                  "smt_last puts every thread where compact does on this machine: nothing tells the two apart."}));
+    EXPECT_TRUE(choose_placements(machine, {"compact"}, counts).notes.empty());
+    EXPECT_TRUE(choose_placements(machine, {"unpinned"}, counts).notes.empty());
+    const std::vector<std::size_t> large = {4, 64};
+    EXPECT_TRUE(choose_placements(load_synthetic(kFour), {"smt_last"}, large).notes.empty());
+}
+
 TEST(placement, a_named_placement_that_the_machine_lacks_is_an_error) {
     const std::vector<std::size_t> counts = {1, 2};
     const Topology machine = load_synthetic(kTwoVcpus);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What becomes of counts on their way into a window: overlap, percentiles, fairness, flags, missing counters; and
-// statistics of windows.
+// What becomes of counts on their way into a window: overlap, percentiles, fairness, flags, missing counters.
 #include "bench/record.hpp"
 
 #include <gtest/gtest.h>
@@ -8,7 +7,6 @@
 #include <algorithm>
 
 #include "bench/cells.hpp"
-#include "bench/statistics.hpp"
 
 namespace lockbench {
 namespace {
@@ -173,30 +171,6 @@ TEST(WindowTest, WaitsOfThreadsAreMergedAndStarvationIsTheWorst) {
     EXPECT_EQ(record.at("longest_starvation_ns").at("read"), 700);
     window.result.threads[0].uses_mode = window.result.threads[1].uses_mode = {true, false};
     EXPECT_TRUE(window.record().at("wait_ns").at("write").is_null()) << "a mode that nobody uses has no waits";
-}
-
-TEST(StatisticsTest, MedianAndIntervals) {
-    EXPECT_DOUBLE_EQ(median({3, 1, 2}), 2);
-    EXPECT_DOUBLE_EQ(median({4, 1, 2, 3}), 2.5);
-    const std::vector<double> a = {100, 101, 99, 102, 98, 100};
-    std::vector<double> b = a;
-    for (double& value : b) {
-        value /= 2;
-    }
-    const Interval same = ratio_of_medians(a, a, 1);
-    EXPECT_LE(same.low, 1);
-    EXPECT_GE(same.high, 1);
-    const Interval twice = ratio_of_medians(a, b, 1);
-    EXPECT_GT(twice.low, 1.9);
-    EXPECT_LT(twice.high, 2.1);
-    EXPECT_EQ(ratio_of_medians({1}, a, 1).low, 0) << "one window has no spread";
-}
-
-TEST(StatisticsTest, ADifferenceWithinTheNoiseFloorIsNone) {
-    EXPECT_EQ(compare_ratio({1.02, 1.05}, {0.99, 1.01}), Comparison::a_higher);
-    EXPECT_EQ(compare_ratio({1.02, 1.05}, {0.96, 1.04}), Comparison::cannot_say);
-    EXPECT_EQ(compare_ratio({0.8, 0.9}, {0.96, 1.04}), Comparison::b_higher);
-    EXPECT_EQ(compare_ratio({0.9, 1.1}, {1, 1}), Comparison::cannot_say);
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ TEST_F(GuardTest, ATryThatFailsTakesNobodysTurnToBeTimed) {
     }
     EXPECT_EQ(stats.try_failed[static_cast<std::size_t>(Site::trying)], 3 * kRounds);
     // One in kEvery of what took the lock, with a random phase.
-    EXPECT_NEAR(static_cast<double>(timed(stats)), kRounds / kEvery, kRounds / kEvery / 10.0);
+    EXPECT_NEAR(static_cast<double>(timed(stats)), double{kRounds} / kEvery, double{kRounds} / kEvery / 10);
 }
 
 TEST_F(GuardTest, UntimedPassTimesNothing) {

@@ -262,7 +262,7 @@ using Of53 = Rwsem53<Coop, TicketLock<Coop>, Rwsem53Policy, Moves>;
 template <class Moves>
 using Today = Rwsem<Coop, TicketLock<Coop>, RwsemPolicy, Moves>;
 
-const Fault every_fault[] = {
+const Fault kFaults[] = {
     fault<Today, M16, Brief>("M16_rwsem", CoopFailure::use_after_free),
     fault<Today, M20, Mix>("M20_rwsem", CoopFailure::deadlock),
     fault<Today, M21, Mix>("M21_rwsem", CoopFailure::race),
@@ -297,7 +297,7 @@ TEST_P(RwsemFaults, AreFound) {
     EXPECT_TRUE(right.passed()) << right;
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, RwsemFaults, ::testing::ValuesIn(every_fault),
+INSTANTIATE_TEST_SUITE_P(Each, RwsemFaults, ::testing::ValuesIn(kFaults),
                          [](const auto& each) { return std::string(each.param.name); });
 
 }  // namespace
