@@ -34,6 +34,7 @@ struct Cell {
     std::string lock;
     std::string workload;
     std::string variant;
+    const json* params = nullptr;
     int threads = 0;
     bool control = false;
     bool failed = false;                                      // any window, a killed one too: its figures prove nothing
@@ -53,6 +54,23 @@ struct Cell {
 
 using Cells = std::map<std::string, Cell>;
 
+// Names the parameters that tell cells of one workload apart: those of a sweep.
+void label_sweeps(Cells& cells) {
+    std::map<std::string, std::map<std::string, std::set<std::string>>> values;
+    for (const auto& [key, cell] : cells) {
+        for (const auto& [param, value] : cell.params->items()) {
+            values[cell.workload][param].insert(value.dump());
+        }
+    }
+    for (auto& [key, cell] : cells) {
+        for (const auto& [param, value] : cell.params->items()) {
+            if (values[cell.workload][param].size() > 1) {
+                cell.label += fmt::format(" {}={}", param, value.dump());
+            }
+        }
+    }
+}
+
 Cells sort_into_cells(const std::vector<json>& windows) {
     Cells cells;
     for (const json& window : windows) {
@@ -66,6 +84,7 @@ Cells sort_into_cells(const std::vector<json>& windows) {
         cell.lock = lock;
         cell.workload = window.at("workload");
         cell.label = fmt::format("{} {} {} thr", cell.workload, lock, threads);
+        cell.params = &window.at("params");
         cell.control |= has_flag(window, "broken");
         cell.failed |= has_flag(window, "check_failed") || has_flag(window, "killed") ||
                        !window.at("checks").at("passed").get<bool>();
@@ -75,6 +94,7 @@ Cells sort_into_cells(const std::vector<json>& windows) {
             cell.by_half[window.at("aa").is_null() ? "" : window.at("aa").get<std::string>()].push_back(&window);
         }
     }
+    label_sweeps(cells);
     return cells;
 }
 

@@ -107,7 +107,9 @@ class Floors:
     worst."""
 
     def __init__(self, dataset):
-        self.found = [(cell, op, interval) for cell, op, interval in aa_pairs(dataset) if interval.known]
+        pairs = list(aa_pairs(dataset))
+        self.paired = bool(pairs)
+        self.found = [(cell, op, interval) for cell, op, interval in pairs if interval.known]
 
     def near(self, variant, threads, op):
         """The pair's own interval reaches this far from 1: the noise may be as large as that."""

@@ -90,8 +90,11 @@ def draw_all(writer):
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_xlabel("ratio of median rates (log scale); right of 1: the first lock is faster")
     handles = [Line2D([], [], marker="o", color="#555555", lw=1.6, label="all windows, 95 % interval"),
-               Line2D([], [], marker="o", color="#555555", lw=1.6, fillstyle="none", label="without preempted windows"),
                Patch(color="#dcdcdc", label="A/A noise")]
+    if any(calm is not None and 0 < calm.count < interval.count
+           for _, rows in groups for _, _, _, interval, calm, _, _ in rows):
+        handles.insert(1, Line2D([], [], marker="o", color="#555555", lw=1.6, fillstyle="none",
+                                 label="without preempted windows"))
     draw.top_legend(figure, handles)
     writer.save(figure, "ratios", "The signs of 2013: who is faster, and is it more than noise?",
                 "Each row is a claim of the debate. Its interval must lie outside the grey band of the A/A noise, "

@@ -39,7 +39,8 @@ def noise_words(floors, variant, counts, op):
     """'A/A noise: 3.0 % (1 thread), 3.7 % (2 threads)': no smaller difference is one."""
     found = [(floors.near(variant, count, op), count) for count in counts]
     known = [f"{floor.words} ({verdict.counted(count, 'thread')})" for floor, count in found if floor.known]
-    return "A/A noise: " + (", ".join(known) or "unknown, no pair in this run")
+    why = "too few windows for an interval" if floors.paired else "no pair in this run"
+    return "A/A noise: " + (", ".join(known) or f"unknown, {why}")
 
 
 def noise_range(floors, variant, counts, op):

@@ -46,7 +46,8 @@ def missing_counters(dataset):
 def moved_share(cell):
     """Part of the acquisitions before which another thread was the last to write; None where it was not counted."""
     total = sum(sum((window["handoff"] or {}).values()) for window in cell.windows)
-    return 1 - sum((window["handoff"] or {}).get("self", 0) for window in cell.windows) / total if total else None
+    stayed = sum((window["handoff"] or {}).get(name, 0) for window in cell.windows for name in ("self", "unknown"))
+    return 1 - stayed / total if total else None
 
 
 def draw_handoff(axis, cell, y):

@@ -150,8 +150,8 @@ def summary(dataset, found):
     """The verdict in a few sentences: [(sentence, [claims])]."""
     tested = [finding for finding in found if finding.outcome != NOT_TESTED]
     if not tested:
-        return [("This run can say nothing about the signs of 2013: it has no two locks of the debate on two threads "
-                 "or more within the CPUs.", [])]
+        return [("This run can say nothing about the signs of 2013: no claim of the debate is about two of its locks "
+                 "on one of its workloads with two threads or more within the CPUs.", [])]
     lines = []
     for outcome in (SUPPORTED, CONTRADICTED, CANNOT_SAY):
         these = [finding for finding in tested if finding.outcome == outcome]

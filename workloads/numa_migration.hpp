@@ -21,16 +21,16 @@ constexpr auto migration_params() {
                                  fork_permille, compact_permille, migrate_share});
     own_param(params, anon_vmas).default_value = 1;
     own_param(params, anon_vmas).help =
-        "Anonymous VMAs of the process, each with a root lock of its own; one as in P5.";
+        "Anonymous VMAs of the process, each with a root lock of its own; one as in a process that balancing moves.";
     own_param(params, pages).default_value = 256;
     own_param(params, children).default_value = 0;
     own_param(params, children).help =
-        "Children that each thread forks before it starts and keeps: members of the trees, mappings of a page; 0 as in "
-        "P5, one process.";
+        "Children that each thread forks before it starts and keeps: members of the trees, mappings of a page; 0: one "
+        "process alone.";
     own_param(params, generations).default_value = 1;
     own_param(params, running).default_value = 1000;
     own_param(params, running).help =
-        "Share of the processes that run on another CPU when one of their entries is cleared; the one of P5 does.";
+        "Share of the processes that run on another CPU when one of their entries is cleared; a single one does.";
     return params;
 }
 inline constexpr auto kMigrationParams = migration_params();

@@ -216,7 +216,7 @@ inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
     {"touch_permille", "permille", 20, 0, 1000,
      "Share of a child's pages that it writes: a child of fork_test does little but exit (estimate)."},
     {"source_touch_pages", "pages", 2, 0, 4096, "Pages that the forking process writes before each fork (estimate)."},
-    {"grow_pages", "pages", 0, 0, 64, "Pages by which each child grows its stack, by expand_stack; 0 as in P1."},
+    {"grow_pages", "pages", 0, 0, 64, "Pages by which each child grows its stack, by expand_stack; 0: none."},
     {"process_ns", "ns", 0, 0, kMaxInjectedNs,
      "Work of each fork that is not modelled and holds no lock (task, files, scheduling); 0 stresses the lock."},
     {"copy_ns", "ns", 0, 0, kMaxInjectedNs,
@@ -245,10 +245,10 @@ inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
     {"write_permille", "permille", 500, 0, 1000,
      "Share of the turns that write to the page before it moves (estimate)."},
     {"fork_permille", "permille", 0, 0, 1000,
-     "Turns that fork a child of the process and end the thread's oldest; 0 as in P5, where walks meet no writer."},
+     "Turns that fork a child of the process and end the thread's oldest; 0: walks meet no writer."},
     {"compact_permille", "permille", 0, 0, 1000,
-     "Turns that move a batch from the list as compaction does, without mmap_sem, so that forks run meanwhile; 0 as in "
-     "P5."},
+     "Turns that move a batch from the list as compaction does, without mmap_sem, so that forks run meanwhile; 0: "
+     "none."},
     {"migrate_share", "1", 1, 1, 1000, "Weight of the threads that fault and migrate; all threads do."},
     {"brk_pages", "pages", 4, 0, kMaxGrowth, "Pages by which each child grows its heap, by brk (estimate)."},
     {"buffers", "vmas", 2, 0, 64,

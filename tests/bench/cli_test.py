@@ -234,6 +234,12 @@ class Damage(Case):
         self.assertEqual(run["status"], "done")
         if before is not None:
             self.assertEqual(orders[:len(before)], before, "what was measured stays")
+        files = {path.name: path.read_bytes() for path in self.out.iterdir()}
+        result = lockbench("run", f"--resume={self.out}")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("nothing is left to measure", result.stdout)
+        self.assertEqual({path.name: path.read_bytes() for path in self.out.iterdir()}, files,
+                         "a run that is done stays")
 
     def test_sigint_keeps_what_is_measured(self):
         process = self.start()

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace lockbench {
 namespace {
@@ -82,6 +83,21 @@ TEST(CompareTest, ThePairNearestToTheCellTellsTheNoise) {
     }
     EXPECT_EQ(compare(noisy, run_of(200)).all.verdict, "B is faster");
     EXPECT_NEAR(compare(noisy, run_of(200)).floor, 1.01, 1e-9);
+}
+
+TEST(CompareTest, CellsOfASweepAreToldApartByWhatIsSwept) {
+    std::vector<json> windows = run_of(100);
+    for (json one : run_of(300)) {
+        one["params"]["reads"] = 50;
+        windows.push_back(one);
+    }
+    std::set<std::string> names;
+    for (const ComparedCell& cell : compare_windows(windows, windows, kOps).cells) {
+        names.insert(cell.name);
+    }
+    EXPECT_EQ(names.count("rw_mix qrwlock 2 thr reads=50"), 1U);
+    EXPECT_EQ(names.count("rw_mix qrwlock 2 thr reads=90"), 1U);
+    EXPECT_EQ(compare(run_of(100), run_of(100)).name, "rw_mix qrwlock 2 thr");
 }
 
 TEST(CompareTest, FiveWindowsOrNoPairCannotSay) {

@@ -207,6 +207,19 @@ class FigureTest(FolderTest):
         figure = self.draw(transfers, self.fake())["transfers_fork_server"]
         self.assertIn("45.0 % moved", words(figure))
         self.assertEqual(bars(figure.axes[0]), {0.0, 0.45, 0.55})
+        fake = self.fake()
+        fake.edit = lambda window: window.update(handoff={**dict.fromkeys(window["handoff"], 0), "unknown": 9})
+        self.assertIn("0.0 % moved", words(self.draw(transfers, fake)["transfers_fork_server"]))  # nobody wrote
+
+    def test_a_pair_of_too_few_windows_is_not_called_absent(self):
+        fake = self.fake()
+        fake.repetitions = 3
+        axis = self.draw(throughput, fake)["throughput_fork_server"].axes[0]
+        self.assertIn("A/A noise: unknown, too few windows for an interval", axis.get_xlabel())
+        fake = self.fake()
+        fake.aa_lock = None
+        axis = self.draw(throughput, fake)["throughput_fork_server"].axes[0]
+        self.assertIn("A/A noise: unknown, no pair in this run", axis.get_xlabel())
 
     def test_software_counters_are_not_called_bouncing(self):
         figure = self.draw(transfers, self.fake())["transfers_fork_server"]
