@@ -150,6 +150,62 @@ inline constexpr Row kBuiltMachines[] = {
                 {1, 8, Distance::other_package},
                 {10, 11, Distance::same_llc}}}},  // hidden, but there
 
+    // Four sockets in a ring, CPUs 2s and 2s+1. The mask hides socket 0 and CPU 5: the first node is 1, opposite to 3.
+    {.name = "mask_hides_the_first_node",
+     .machine =
+         [] {
+             const std::string xml = with_figures("pack:4 [numa] l3:1 core:2 pu:1", 4,
+                                                  [](auto from, auto to) { return from % 2 == to % 2 ? 22 : 16; });
+             return from_text(xml, {{{2, 3, 4, 6, 7}}});
+         },
+     .compact = "2-4 6 7",
+     .smt_last = "2-4 6 7",
+     .spread = "2 4 6 3 7",
+     .one_node = "2 3",
+     .one_per_llc = "2 4 6 3 7",
+     .one_per_node = "2 4 6 3 7",
+     .writers = "2 3",
+     .readers = "6 7",
+     .same = "smt_last is compact; one_per_llc is spread; one_per_node is spread",
+     .with_cpus = "1-3",
+     .with_memory = "0-3",
+     .notes = "the affinity mask hides CPUs 0,1,5",
+     .pairs = {{{2, 3, Distance::same_llc},
+                {3, 4, Distance::other_package},
+                {4, 5, Distance::same_llc},
+                {7, 0, Distance::other_package},
+                {6, 6, Distance::self}}}},
+
+    // A laptop whose slow cores are on a tile of their own: cores 0-3 under an L3, 4 and 5 under an L2 alone.
+    {.name = "cores_beside_the_l3",
+     .machine =
+         [] {
+             std::string xml = load_synthetic("pack:1 [numa(memory=8GB)] l3:2 l2:2 core:2 pu:1").xml;
+             const std::size_t open = xml.rfind('\n', xml.rfind("<object type=\"L3Cache\""));
+             const std::string indent = xml.substr(open, xml.find('<', open) - open);
+             xml.erase(xml.find(indent + "</object>", open), indent.size() + std::string("</object>").size());
+             xml.erase(open, xml.find('\n', open + 1) - open);
+             return from_text(with_offline(xml, {6, 7}));
+         },
+     .compact = "0-5",
+     .smt_last = "0-5",
+     .spread = "0 4 1 5 2 3",
+     .one_node = "0-5",
+     .one_per_llc = "0 4 1 5 2 3",
+     .one_per_node = "0-5",
+     .writers = "0-5",
+     .readers = "",
+     .same = "smt_last is compact; one_node is compact; one_per_llc is spread; one_per_node is compact; "
+             "readers_remote is compact",
+     .with_cpus = "0",
+     .with_memory = "0",
+     .notes = "some CPUs have no L3 cache: their last cache is an L2",
+     .pairs = {{{0, 3, Distance::same_llc},
+                {3, 4, Distance::same_node},
+                {4, 5, Distance::same_llc},
+                {1, 5, Distance::same_node},
+                {0, 6, Distance::unknown}}}},
+
     // EPYC in NPS2: LLCs 0,1 2,3 .. 14,15; nodes 0-3 4-7 | 8-11 12-15. Both far nodes are equally far: the first.
     {.name = "two_nodes_a_package",
      .machine =
