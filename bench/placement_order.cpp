@@ -100,12 +100,23 @@ std::vector<CpuId> smt_last_order(const std::vector<PlacedCpu>& cpus) {
 }
 
 std::vector<CpuId> spread_order(const std::vector<PlacedCpu>& cpus) {
-    // The innermost rank decides first: all packages get one thread before any gets two, and so on inwards.
-    return order_by(cpus, [](const PlacedCpu& cpu) {
-        auto key = cpu.path_rank;
-        std::reverse(key.begin(), key.end());
-        return std::pair(cpu.smt_rank, key);
-    });
+    // From the cores outwards: the CPUs of a group go by their turn in its subgroups, then by the subgroup. So packages
+    // take turns for as long as they have CPUs, even where a mask leaves one more caches or cores than another.
+    std::vector<PlacedCpu> order = cpus;
+    std::map<CpuId, std::size_t> turn;
+    for (std::size_t depth = kPathLevels; depth-- > 0;) {
+        std::stable_sort(order.begin(), order.end(), [&](const PlacedCpu& a, const PlacedCpu& b) {
+            return std::pair(turn[a.os_index], a.path_rank[depth]) < std::pair(turn[b.os_index], b.path_rank[depth]);
+        });
+        std::map<std::vector<std::size_t>, std::size_t> dealt;  // of a group: its CPUs, each SMT rank for itself
+        for (const PlacedCpu& cpu : order) {
+            std::vector<std::size_t> group = {cpu.smt_rank};
+            group.insert(group.end(), cpu.path_rank.begin(),
+                         cpu.path_rank.begin() + static_cast<std::ptrdiff_t>(depth));
+            turn[cpu.os_index] = dealt[group]++;
+        }
+    }
+    return order_by(cpus, [&](const PlacedCpu& cpu) { return std::pair(cpu.smt_rank, turn.at(cpu.os_index)); });
 }
 
 std::vector<CpuId> node_order(const std::vector<PlacedCpu>& cpus, NodeId node) {

@@ -122,8 +122,10 @@ class Reader {
             return package;
         }
         if (cache->type == HWLOC_OBJ_L1CACHE || cache->type == HWLOC_OBJ_L2CACHE) {
-            note("no L3 cache: the last cache is " +
-                 std::string(cache->type == HWLOC_OBJ_L1CACHE ? "the L1" : "an L2"));
+            const bool elsewhere = hwloc_get_nbobjs_by_type(topology_, HWLOC_OBJ_L3CACHE) != 0;
+            note(std::string(elsewhere ? "some CPUs have no L3 cache: their last cache is "
+                                       : "no L3 cache: the last cache is ") +
+                 (cache->type == HWLOC_OBJ_L1CACHE ? "the L1" : "an L2"));
         }
         return cache;
     }

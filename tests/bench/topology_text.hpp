@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -53,6 +55,28 @@ inline std::string with_bare_node(std::string xml, unsigned id, std::uint64_t me
                              "\" cpuset=\"0x0\" complete_cpuset=\"0x0\" nodeset=\"" + own + "\" complete_nodeset=\"" +
                              own + "\" gp_index=\"1000\" local_memory=\"" + std::to_string(memory_bytes) + "\"/>\n    ";
     return replaced(xml, "<object type=\"Package\"", node + "<object type=\"Package\"");
+}
+
+// Takes CPUs offline, on a machine of at most 32: they stay in the complete sets alone and have no PU object.
+inline std::string with_offline(std::string xml, const std::vector<CpuId>& cpus) {
+    std::uint32_t gone = 0;
+    for (const CpuId cpu : cpus) {
+        gone |= 1U << static_cast<unsigned>(cpu);
+        xml = std::regex_replace(
+            xml, std::regex("\\n *<object type=\"PU\" os_index=\"" + std::to_string(cpu) + "\".*/>"), "");
+    }
+    const std::regex set("([ _])cpuset=\"0x([0-9a-f]{8})\"");
+    std::string out;
+    std::smatch found;
+    while (std::regex_search(xml, found, set)) {
+        const bool complete = found[1] == "_" && found.prefix().str().ends_with("complete");
+        const auto mask = static_cast<std::uint32_t>(std::stoul(found[2], nullptr, 16));
+        char text[sizeof "0x00000000"];
+        std::snprintf(text, sizeof text, "0x%08x", complete ? mask : mask & ~gone);
+        out += found.prefix().str() + found[1].str() + "cpuset=\"" + text + "\"";
+        xml = found.suffix();
+    }
+    return out + xml;
 }
 
 inline Topology from_text(const std::string& xml, const LoadOptions& options = {}) {
