@@ -254,7 +254,9 @@ def main(arguments, root=HERE.parent):
     if left_out:
         print(left_out)
     if runner.options.long and not interrupted:
-        print(f"recorded in {record(root, lines, total).relative_to(root)}")
+        selection = [f"only ctest {' '.join(runner.options.ctest)}"] if runner.options.ctest else []
+        path = record(root, lines + selection + ([left_out] if left_out else []), total)
+        print(f"recorded in {path.relative_to(root)}")
     print(total.line())
     if interrupted:
         return 130

@@ -319,6 +319,11 @@ EOT
         self.assertIn("release: 3 passed", kept)
         self.assertTrue(kept.endswith(f"{STYLE + 11} passed, 0 failed, 6 skipped\n"), kept)
 
+    def test_what_a_long_run_left_out_is_kept_too(self):
+        self.assertEqual(self.go("--long", "-R", "rmap")[0], 0)
+        kept = next((self.root / "results").glob("long-*.txt")).read_text()
+        self.assertIn("only ctest -R rmap\nnot run: style, python, clang-tidy, asan-ubsan, tsan (a selection", kept)
+
     def test_wrong_usage(self):
         for arguments in (["--fast", "--long"], ["rmap"]):
             with contextlib.redirect_stderr(io.StringIO()):
