@@ -25,7 +25,7 @@ root=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 run_packages=(
     cmake ninja-build g++ pkg-config
     libboost-dev libboost-context-dev libgtest-dev libbenchmark-dev libcli11-dev libfmt-dev nlohmann-json3-dev
-    libhwloc-dev libnuma-dev libpapi-dev
+    libhwloc-dev libnuma-dev libpapi-dev zlib1g-dev
     python3 python3-matplotlib python3-numpy
 )
 # Every result names the commit it was measured at; an unpacked archive has none to name.

@@ -243,6 +243,10 @@ RunPlan start_or_resume(const RunOptions& options, const RunFiles& files, const 
         return plan;
     }
     files.require();
+    if (files.is_recorded()) {
+        throw UsageError(fmt::format("--resume: {} is compressed, as a recorded run is; nothing is added to one.",
+                                     files.windows_gz().string()));
+    }
     lock = files.lock();
     run = files.read_run();
     RunPlan plan = read_plan(files, run);

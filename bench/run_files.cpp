@@ -6,7 +6,9 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -53,6 +55,26 @@ std::string read_text(const fs::path& path) {
     std::ostringstream text;
     text << in.rdbuf();
     return text.str();
+}
+
+// By zlib, which knows a file that ends too early.
+std::string read_gzip(const fs::path& path) {
+    const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), &gzclose);
+    if (file == nullptr) {
+        usage_error(fmt::format("cannot read {}: {}.", path.string(), std::strerror(errno)));
+    }
+    std::string text;
+    std::array<char, 1U << 16> buffer{};
+    int got = 0;
+    while ((got = gzread(file.get(), buffer.data(), static_cast<unsigned>(buffer.size()))) > 0) {
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+    int code = Z_OK;
+    const char* const problem = gzerror(file.get(), &code);
+    if (got < 0 || code != Z_OK) {
+        usage_error(fmt::format("cannot read {}.", problem));  // zlib names the file
+    }
+    return text;
 }
 
 }  // namespace
@@ -164,16 +186,22 @@ json RunFiles::read_run() const {
     return run;
 }
 
+bool RunFiles::is_recorded() const {
+    std::error_code error;
+    return !fs::exists(windows_jsonl(), error) && fs::exists(windows_gz(), error);
+}
+
 std::vector<json> RunFiles::read_windows(bool* torn) const {
     if (torn != nullptr) {
         *torn = false;
     }
     std::vector<json> windows;
     std::error_code error;
-    if (!fs::exists(windows_jsonl(), error)) {
+    const fs::path path = is_recorded() ? windows_gz() : windows_jsonl();
+    if (!fs::exists(path, error)) {
         return windows;
     }
-    const std::string text = read_text(windows_jsonl());
+    const std::string text = path == windows_gz() ? read_gzip(path) : read_text(path);
     std::size_t begin = 0;
     std::map<std::uint64_t, std::size_t> line_of_order;
     for (std::size_t line = 1; begin < text.size(); ++line) {
@@ -188,9 +216,9 @@ std::vector<json> RunFiles::read_windows(bool* torn) const {
             windows.push_back(json::parse(text.substr(begin, end - begin)));
         } catch (const json::parse_error&) {
             usage_error(fmt::format("{}: line {} is not valid JSON; the file was changed by something else.",
-                                    windows_jsonl().string(), line));
+                                    path.string(), line));
         }
-        check_window(windows.back(), fmt::format("{}: line {}", windows_jsonl().string(), line));
+        check_window(windows.back(), fmt::format("{}: line {}", path.string(), line));
         const json order = windows.back().value("order", json());
         if (order.is_number_unsigned()) {
             const auto [first, fresh] = line_of_order.emplace(order.get<std::uint64_t>(), line);
@@ -198,7 +226,7 @@ std::vector<json> RunFiles::read_windows(bool* torn) const {
                 usage_error(fmt::format(
                     "{}: line {} holds window {} of the run, as line {} does; two processes added to it, so delete one "
                     "of the lines.",
-                    windows_jsonl().string(), line, first->first, first->second));
+                    path.string(), line, first->first, first->second));
             }
         }
         begin = end + 1;

@@ -44,6 +44,9 @@ class RunFiles {
     [[nodiscard]] const std::filesystem::path& dir() const { return dir_; }
     [[nodiscard]] std::filesystem::path run_json() const { return dir_ / "run.json"; }
     [[nodiscard]] std::filesystem::path windows_jsonl() const { return dir_ / "windows.jsonl"; }
+    // The same compressed, in its stead: a recorded run.
+    [[nodiscard]] std::filesystem::path windows_gz() const { return dir_ / "windows.jsonl.gz"; }
+    [[nodiscard]] bool is_recorded() const;
     [[nodiscard]] std::filesystem::path benchmark_json() const { return dir_ / "benchmark.json"; }
     [[nodiscard]] std::filesystem::path topology_xml() const { return dir_ / "topology.xml"; }
 
@@ -53,7 +56,7 @@ class RunFiles {
     void write_benchmark(const nlohmann::json& benchmark) const;
     [[nodiscard]] nlohmann::json read_run() const;
 
-    // All whole lines of windows.jsonl. A torn last line (the process was killed while it wrote) is skipped; `torn`, if
+    // All whole lines of windows.jsonl, or of windows.jsonl.gz where the run is recorded. A torn last line (the process was killed while it wrote) is skipped; `torn`, if
     // given, tells.
     // Any other broken line, and a second line of one window, throws UsageError with its number.
     [[nodiscard]] std::vector<nlohmann::json> read_windows(bool* torn = nullptr) const;

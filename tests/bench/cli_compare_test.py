@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """lockbench compare from the shell: which runs it refuses, what it prints, how it exits."""
+import gzip
 import json
 import pathlib
 import shutil
@@ -79,6 +80,25 @@ class Compare(Case):
             self.assertEqual(result.returncode, 2, result.stdout)
             self.assertIn(says, result.stderr)
             self.assertNotIn("mhz", result.stderr)
+
+    def test_a_recorded_run_is_read_and_never_added_to(self):
+        self.run_into(*SHORT, "--workloads=rw_mix", "--locks=qrwlock", "--threads=1", "--repetitions=1",
+                      "--no-uncontended", "--no-untimed")
+        other = self.changed()
+        packed = gzip.compress((other / "windows.jsonl").read_bytes())
+        (other / "windows.jsonl").unlink()
+        (other / "windows.jsonl.gz").write_bytes(packed)
+        result = lockbench("compare", self.out, other)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("rw_mix qrwlock 1 thr", result.stdout)
+        result = lockbench("run", f"--resume={other}")
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(result.stderr, r"windows\.jsonl\.gz is compressed.*nothing is added")
+        self.assertFalse((other / "windows.jsonl").exists())
+        (other / "windows.jsonl.gz").write_bytes(packed[:-20])
+        result = lockbench("compare", self.out, other)
+        self.assertEqual(result.returncode, 2)
+        self.assertRegex(result.stderr, r"cannot read .*windows\.jsonl\.gz: unexpected end of file")
 
     def test_what_failed_its_checks_gets_no_verdict(self):
         self.run_into(*SHORT, "--workloads=rw_mix", "--locks=qrwlock,rwsem_3_10,null", "--threads=1",
