@@ -56,9 +56,9 @@ class RunFiles {
     void write_benchmark(const nlohmann::json& benchmark) const;
     [[nodiscard]] nlohmann::json read_run() const;
 
-    // All whole lines of windows.jsonl, or of windows.jsonl.gz where the run is recorded. A torn last line (the process was killed while it wrote) is skipped; `torn`, if
-    // given, tells.
-    // Any other broken line, and a second line of one window, throws UsageError with its number.
+    // All whole lines of windows.jsonl, or of windows.jsonl.gz where the run is recorded. A torn last line (the process
+    // was killed while it wrote) is skipped; `torn`, if given, tells. Any other broken line, and a second line of one
+    // window, throws UsageError with its number.
     [[nodiscard]] std::vector<nlohmann::json> read_windows(bool* torn = nullptr) const;
     // Cuts a torn last line off, so that appending goes on with a whole line.
     void mend_windows() const;

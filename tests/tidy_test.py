@@ -56,7 +56,7 @@ class Good {
     "bench/main.cpp": SPDX + '#include <hwloc.h>\n\n#include "workloads/registry.hpp"\n',
     "bench/run.sh": "#!/usr/bin/env bash\n# SPDX-License-Identifier: MIT\nexit 0\n",
     "tests/locks/good_test.cpp": SPDX + '#include "platform/native.hpp"\n',
-    "README.md": "Run `bench/run.sh`; locks/home/last is a path in prose.\n",
+    "README.md": "Run `bench/run.sh`; locks" "/root" "/last is a path in prose.\n",
 }
 
 
