@@ -17,7 +17,6 @@
 namespace lockbench {
 namespace {
 
-constexpr std::int64_t kMaxWindowMs = 600'000;
 constexpr std::int64_t kMaxRepetitions = 10'000;
 
 // Flags of the runner that would undo what makes a window a window, and what to say instead.

@@ -11,6 +11,8 @@
 
 namespace lockbench {
 
+inline constexpr std::int64_t kMaxWindowMs = 600'000;  // of a window or a warm-up
+
 // One parameter of one workload with the values to sweep.
 struct ParamSweep {
     const WorkloadInfo* workload;

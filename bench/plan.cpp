@@ -235,12 +235,32 @@ json plan_to_json(const RunPlan& plan) {
             {"order", order}};
 }
 
+namespace {
+
+// Of what was written as milliseconds; a length that no plan can have would be measured as if it were one.
+Nanoseconds length_from_json(const json& text, const char* field, double least_ms) {
+    const double ms = text.at(field);
+    if (!(ms >= least_ms && ms <= static_cast<double>(kMaxWindowMs))) {
+        throw UsageError(fmt::format("run.json is damaged: its plan has {} as {}.", text.at(field).dump(), field));
+    }
+    return static_cast<Nanoseconds>(ms * 1e6);
+}
+
+void require_sound(const PlannedCell& cell) {
+    if (cell.threads == 0 || cell.place.cpus.size() != cell.threads || cell.place.qnode_nodes.size() != cell.threads) {
+        throw UsageError(fmt::format("run.json is damaged: cell {} of its plan has {} threads on {} CPUs.", cell.id,
+                                     cell.threads, cell.place.cpus.size()));
+    }
+}
+
+}  // namespace
+
 RunPlan plan_from_json(const json& text) {
     RunPlan plan;
     try {
         plan.seed = text.at("seed");
-        plan.window_ns = static_cast<Nanoseconds>(text.at("window_ms").get<double>() * 1e6);
-        plan.warmup_ns = static_cast<Nanoseconds>(text.at("warmup_ms").get<double>() * 1e6);
+        plan.window_ns = length_from_json(text, "window_ms", 1);
+        plan.warmup_ns = length_from_json(text, "warmup_ms", 0);
         plan.repetitions = text.at("repetitions");
         plan.sample_every = text.at("sample_every");
         plan.uncontended = text.at("uncontended");
@@ -270,6 +290,7 @@ RunPlan plan_from_json(const json& text) {
             cell.place.oversubscribed = entry.at("oversubscribed");
             cell.aa = entry.at("aa").is_null() ? "" : entry.at("aa").get<std::string>();
             cell.untimed = entry.at("untimed");
+            require_sound(cell);
             plan.cells.push_back(cell);
         }
         for (const json& entry : text.at("order")) {

@@ -144,6 +144,12 @@ class Damaged(Case):
         self.with_run(lambda run: run.pop("workloads") and None, "run.json is damaged: it has no 'workloads'")
         self.with_run(lambda run: run["plan"].pop("window_ms") and None, "it has no 'plan.window_ms'")
         self.with_run(lambda run: run["plan"]["cells"][0].update(lock=5), "a field of its plan", commands=["run"])
+        for field, value in (("window_ms", -5), ("window_ms", 1e12), ("warmup_ms", -1)):
+            self.with_run(lambda run, f=field, v=value: run["plan"].update({f: v}), f"its plan has {json.dumps(value)}",
+                          commands=["run"])
+        for field, value in (("threads", 10 ** 9), ("threads", 0), ("cpus", []), ("qnode_nodes", [0, 0, 0, 0, 0])):
+            self.with_run(lambda run, f=field, v=value: run["plan"]["cells"][0].update({f: v}), "of its plan has",
+                          commands=["run"])
         self.with_run(lambda run: run["host"].update(binary_id=None), "which binary measured", commands=["run"])
         for text in ("", "{", self.run[:len(self.run) // 2]):
             (self.out / "run.json").write_text(text)
