@@ -2,6 +2,8 @@
 # The targets: one interface library a layer (platform <- locks <- workloads <- bench), the tools, and one helper for
 # tests.
 
+include(lockbench_precompiled)
+
 add_library(lockbench_flags INTERFACE)
 target_compile_options(lockbench_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion $<$<BOOL:${LOCKBENCH_WERROR}>:-Werror>)
@@ -48,6 +50,9 @@ if(LOCKBENCH_BENCH)
     endif()
     add_library(lockbench_bench STATIC ${bench_sources})
     target_link_libraries(lockbench_bench PUBLIC lockbench_bench_usage)
+    lockbench_precompiled_set(lockbench_bench_headers lockbench_bench_usage
+        <algorithm> <array> <functional> <map> <memory> <optional> <string> <vector> <fmt/format.h> <nlohmann/json.hpp>)
+    lockbench_reuse_precompiled(lockbench_bench lockbench_bench_headers)
     include(build_info)
     include(lockbench_tool)
 endif()

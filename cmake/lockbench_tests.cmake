@@ -11,6 +11,13 @@ endif()
 
 set(LOCKBENCH_TEST_TIMEOUT 600 CACHE STRING "Seconds that one test executable may take; soaks need more")
 
+set(test_headers <gtest/gtest.h> <algorithm> <array> <functional> <map> <memory> <optional> <set> <string> <vector>)
+lockbench_precompiled_set(lockbench_test_headers "lockbench_workloads;GTest::gtest" ${test_headers})
+if(LOCKBENCH_BENCH)
+    lockbench_precompiled_set(lockbench_bench_test_headers "lockbench_bench_usage;GTest::gtest" ${test_headers}
+        <fmt/format.h> <nlohmann/json.hpp>)
+endif()
+
 function(lockbench_add_test source)
     get_filename_component(name ${source} NAME_WE)
     get_filename_component(folder ${source} DIRECTORY)
@@ -24,6 +31,9 @@ function(lockbench_add_test source)
     endif()
     if(folder STREQUAL "bench")
         target_link_libraries(${target} PRIVATE lockbench_bench)
+        lockbench_reuse_precompiled(${target} lockbench_bench_test_headers)
+    else()
+        lockbench_reuse_precompiled(${target} lockbench_test_headers)
     endif()
     add_test(NAME ${folder}/${short} COMMAND ${target})
     set(labels ${folder})

@@ -41,9 +41,14 @@ def closure_key(root, path, command, version, sources):
 
 
 def how(command):
-    """The compiler and its options, without the files: CMake writes `compiler options -o object -c source`."""
+    """The compiler and its options, without the files and without the precompiled headers, behind which a missing include
+    hides: CMake writes `compiler options [-Winvalid-pch -include headers] -o object -c source`."""
     words = shlex.split(command)
-    return tuple(words[:words.index("-o")])
+    words = words[:words.index("-o")]
+    while "-include" in words:
+        at = words.index("-include")
+        del words[at:at + 2]
+    return tuple(words)
 
 
 def groups(commands):
@@ -64,9 +69,16 @@ class Checker:
                         for path in tidy.project_files(root) if path.endswith((".hpp", ".cpp"))}
         self.clean = root / "build" / "clang-tidy-clean"
         self.clean.mkdir(parents=True, exist_ok=True)
+        self.database(self.clean, [root / path for path in self.commands], self.commands.values())
 
     def stamp(self, path):
         return self.clean / closure_key(self.root, path, self.commands[path], self.version, self.sources)
+
+    def database(self, folder, files, commands):
+        """Writes the compile database of some files."""
+        entries = [{"directory": str(self.build), "file": str(file), "arguments": [*how(command), "-c", str(file)]}
+                   for file, command in zip(files, commands)]
+        (folder / "compile_commands.json").write_text(json.dumps(entries), encoding="utf-8")
 
     def tidy(self, path, database, *more):
         # The database is g++'s: clang does not know all its warnings.
@@ -81,9 +93,7 @@ class Checker:
         folder.mkdir(exist_ok=True)
         unit = folder / "together.cpp"
         unit.write_text(text, encoding="utf-8")
-        entry = {"directory": str(self.build), "file": str(unit),
-                 "arguments": [*how(self.commands[paths[0]]), "-c", str(unit)]}
-        (folder / "compile_commands.json").write_text(json.dumps([entry]), encoding="utf-8")
+        self.database(folder, [unit], [self.commands[paths[0]]])
         return self.tidy(unit, folder, "--checks=-bugprone-suspicious-include")[0] == 0
 
     def check(self, paths):
@@ -92,7 +102,7 @@ class Checker:
         results = {path: (path, 0, "") for path in paths}
         if len(todo) < 2 or not self.together(todo):
             for path in todo:
-                results[path] = (path, *self.tidy(path, self.build))
+                results[path] = (path, *self.tidy(path, self.clean))
         for path in todo:
             if results[path][1] == 0:
                 self.stamp(path).touch()

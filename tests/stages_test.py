@@ -154,6 +154,10 @@ class LintTest(unittest.TestCase):
         lines = pathlib.Path(unit).read_text(encoding="utf-8").splitlines()
         return "+".join(os.path.basename(line.split('"')[1]) for line in lines)
 
+    def test_no_precompiled_header_hides_a_missing_include(self):
+        command = "c++ -I. -Winvalid-pch -include build/x/cmake_pch.hxx -O2 -o a.o -c a.cpp"
+        self.assertEqual(lint_cpp.how(command), ("c++", "-I.", "-Winvalid-pch", "-O2"))
+
     def test_a_tool_that_is_absent_is_a_failure(self):
         found = lint.one_tool("x", ["no-such-tool-anywhere"], HERE, print)
         self.assertEqual(found.failed, ["x: no-such-tool-anywhere is not installed"])
