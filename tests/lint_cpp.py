@@ -41,8 +41,8 @@ def closure_key(root, path, command, version, sources):
 
 
 def how(command):
-    """The compiler and its options, without the files and without the precompiled headers, behind which a missing include
-    hides: CMake writes `compiler options [-Winvalid-pch -include headers] -o object -c source`."""
+    """The compiler and its options, without the files and without the precompiled headers, behind which a missing
+    include hides: CMake writes `compiler options [-Winvalid-pch -include headers] -o object -c source`."""
     words = shlex.split(command)
     words = words[:words.index("-o")]
     while "-include" in words:
