@@ -24,8 +24,5 @@ endfunction()
 function(lockbench_reuse_precompiled target name)
     if(TARGET ${name})
         target_precompile_headers(${target} REUSE_FROM ${name})
-        # GCC 12 cries wolf in std::string (its bug 105651); out of a precompiled header that is no longer a system
-        # header's affair.
-        target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
     endif()
 endfunction()
