@@ -44,6 +44,8 @@ TEST(Rwsem53, AWriterThatWaitedForLongIsPassedOnceAtMost) {
     EXPECT_GT(passes_of_a_robbed_writer<Lock>(false, robbed, slept), 0U);
 }
 
+TEST(Rwsem53, TheHandOffStopsASpinner) { EXPECT_EQ(spinners_stopped_by_the_hand_off<Lock>(), 200U); }
+
 TEST(Rwsem53, AllQueuedReadersComeInTogether) { EXPECT_EQ(readers_let_in_together<Lock>(), 3U); }
 TEST(Rwsem53, OnlyLeadingReadersWhereThatIsTakenBack) { EXPECT_EQ(readers_let_in_together<LeadingReaders>(), 1U); }
 TEST(Rwsem53, DowngradeLetsAllReadersIn) { downgrade_lets_all_readers_in<Lock>(); }

@@ -42,6 +42,8 @@ TEST(Rwsem, AWriterThatWaitedForLongIsPassedOnceAtMost) {
     EXPECT_GT(slept, robbed);
 }
 
+TEST(Rwsem, ASpinnerFollowsTheOneThatIsHandedTheLock) { EXPECT_EQ(spinners_stopped_by_the_hand_off<Lock>(), 0U); }
+
 TEST(Rwsem, AllQueuedReadersComeInTogether) { EXPECT_EQ(readers_let_in_together<Lock>(), 3U); }
 TEST(Rwsem, AWakerLetsSoManyReadersInAndNoMore) {
     EXPECT_EQ((readers_let_in_together<Rwsem<Coop, TicketLock<Coop>, TwoAtOnce>>()), 2U);

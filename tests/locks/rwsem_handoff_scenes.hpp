@@ -302,6 +302,34 @@ void second_in_line_sleeps_again() {
                    [](Stage<L>& stage) { EXPECT_LT(stage.place(1), stage.place(2)); });
 }
 
+// Owner 0 runs, writer 2 spins beside it; writer 1 has slept since 0 was off its CPU. 1 wakes for no reason, and asks for
+// the hand-off. Returns how often 2 had given up spinning when 0 left.
+template <class L>
+std::uint64_t spinners_stopped_by_the_hand_off() {
+    std::uint64_t stopped = 0;
+    play_scenes<L>(
+        200, calm(1, 4),
+        [&](Stage<L>& stage, ThreadId tid) {
+            if (tid == 0) {
+                own_asleep(stage);
+                stage.until([&] { return stage.events(2, Event::spin_started) == 1 && stage.world().quiet(); });
+                let_patience_end();
+                Coop::wake(1);
+                stage.until([&] { return stage.world().quiet(); });
+                stopped += stage.events(2, Event::spin_stopped);
+                stage.unlock(0);
+            } else if (tid == 3) {
+                wake_owner_when(stage, [&] { return stage.asleep(1); });
+            } else {
+                tid == 1 ? come_after(stage, 0) : stage.until([&] { return stage.cue && Coop::is_running(0); });
+                stage.lock(tid);
+                stage.unlock(tid);
+            }
+        },
+        [](Stage<L>& stage) { EXPECT_LT(stage.place(1), stage.place(2)); });
+    return stopped;
+}
+
 // Sleepers writer 1, and behind it 2, a reader or a writer; 1 is cancelled when the owner is just leaving: 2 is not
 // forgotten.
 template <class L>
