@@ -157,6 +157,37 @@ TEST(Rwsem53, AReaderThatSpunLetsQueuedReadersIn) {
     EXPECT_GT(let_in, 0U);
 }
 
+// Writer 1 sleeps. Reader 2 goes to spin just when owner 0 leaves: it takes its claim back and wakes nobody, as it takes
+// the free lock itself, and wakes when it leaves.
+TEST(Rwsem53, AReaderThatGoesToSpinWakesNobody) {
+    std::uint64_t awake = 0;
+    play_scenes<Lock>(
+        500, calm(1, 4),
+        [&](Stage<Lock>& stage, ThreadId tid) {
+            if (tid == 0) {
+                own_asleep(stage);
+                stage.until([&] { return stage.events(2, Event::slow_read) == 1; });
+                stage.unlock(0);
+            } else if (tid == 1) {
+                come_after(stage, 0);
+                stage.lock(1);
+                stage.unlock(1);
+            } else if (tid == 2) {
+                stage.until([&] { return stage.cue && Coop::is_running(0); });
+                stage.lock_shared(2);
+                if (stage.events(2, Event::queued) == 0) {
+                    ++awake;
+                    EXPECT_EQ(stage.events(2, Event::wake_sent), 0U);
+                }
+                stage.unlock_shared(2);
+            } else {
+                wake_owner_when(stage, [&] { return stage.asleep(1); });
+            }
+        },
+        [](Stage<Lock>&) {});
+    EXPECT_GT(awake, 0U);
+}
+
 // A reader whose spinning was cut short when readers had just come in joins them instead of queueing.
 TEST(Rwsem53, AReaderThatMissedTheBeginningOfAPhaseTriesOnceMore) {
     CoopOptions options = calm(1, 3);
