@@ -176,10 +176,10 @@ struct RwsemCount {
         // release (R1, pairs with A3, A4, A5): the next writer enters after this reader's reads.
         return must_wake(count.fetch_sub(kReader, release) - kReader);
     }
-    // A reader's claim that did not succeed. Whoever left meanwhile may have taken it for a reader and woken nobody, but
-    // a free lock is the reader's own next, by spinning, and it wakes when it leaves or queues. Not so with handoff set:
-    // true when the caller has to wake. Linux 5.3 to 5.10 forget that too, and the lock stays free until a spinner's
-    // time slice is over, which no platform here promises to end.
+    // A reader's claim that did not succeed. Whoever left meanwhile may have taken it for a reader and woken nobody,
+    // but a free lock is the reader's own next, by spinning, and it wakes when it leaves or queues. Not so with handoff
+    // set: true when the caller has to wake. Linux 5.3 to 5.10 forget that too, and the lock stays free until a
+    // spinner's time slice is over, which no platform here promises to end.
     static bool drop_read(Count& count) {
         // relaxed: nothing was done under the claim.
         const std::int64_t left = count.fetch_sub(kReader, relaxed) - kReader;

@@ -98,8 +98,8 @@ TEST(Rwsem39, AQueuedWriterDoesNotPassAReaderAtTheHead) {
         [](Stage<Lock>& stage) { EXPECT_LT(stage.place(1), stage.place(2)); });
 }
 
-// Writer 1 sleeps. Writer 2 queues when owner 0 has left, wakes 1 and lets go of the wait_lock before it tries: 1 may be
-// faster.
+// Writer 1 sleeps. Writer 2 queues when owner 0 has left, wakes 1 and lets go of the wait_lock before it tries: 1 may
+// be faster.
 TEST(Rwsem39, AWriterThatHasJustQueuedMayBeTooLateForTheFreeLock) {
     std::uint64_t late = 0;
     play_scenes<Lock>(

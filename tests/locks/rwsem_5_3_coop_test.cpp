@@ -157,8 +157,8 @@ TEST(Rwsem53, AReaderThatSpunLetsQueuedReadersIn) {
     EXPECT_GT(let_in, 0U);
 }
 
-// Writer 1 sleeps. Reader 2 goes to spin just when owner 0 leaves: it takes its claim back and wakes nobody, as it takes
-// the free lock itself, and wakes when it leaves.
+// Writer 1 sleeps. Reader 2 goes to spin just when owner 0 leaves: it takes its claim back and wakes nobody, as it
+// takes the free lock itself, and wakes when it leaves.
 TEST(Rwsem53, AReaderThatGoesToSpinWakesNobody) {
     std::uint64_t awake = 0;
     play_scenes<Lock>(

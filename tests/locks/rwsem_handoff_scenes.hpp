@@ -302,8 +302,8 @@ void second_in_line_sleeps_again() {
                    [](Stage<L>& stage) { EXPECT_LT(stage.place(1), stage.place(2)); });
 }
 
-// Owner 0 runs, writer 2 spins beside it; writer 1 has slept since 0 was off its CPU. 1 wakes for no reason, and asks for
-// the hand-off. Returns how often 2 had given up spinning when 0 left.
+// Owner 0 runs, writer 2 spins beside it; writer 1 has slept since 0 was off its CPU. 1 wakes for no reason, and asks
+// for the hand-off. Returns how often 2 had given up spinning when 0 left.
 template <class L>
 std::uint64_t spinners_stopped_by_the_hand_off() {
     std::uint64_t stopped = 0;

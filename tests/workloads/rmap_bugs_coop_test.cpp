@@ -157,10 +157,10 @@ CoopTrial exit_beside_walker(std::uint64_t seed) {
     });
 }
 
-// The child grows its stack, or its heap in two steps, and gets a page there back from swap. That of the stack it shares
-// with a child of its own, so that it comes back as a page of the root, whose tree then has members with different lower
-// bounds. A wrong upper bound shows in the smallest tree already, that of the heap's new VMA; a member that joins would
-// mend it.
+// The child grows its stack, or its heap in two steps, and gets a page there back from swap. That of the stack it
+// shares with a child of its own, so that it comes back as a page of the root, whose tree then has members with
+// different lower bounds. A wrong upper bound shows in the smallest tree already, that of the heap's new VMA; a member
+// that joins would mend it.
 enum class Grows { stack, heap };
 template <class L, class Q, Grows kWhat = Grows::stack>
 CoopTrial grown_page(std::uint64_t seed) {

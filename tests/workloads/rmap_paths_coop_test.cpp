@@ -173,8 +173,8 @@ TYPED_TEST(RmapPaths, FaultsForksAndReclaimOfOneProcess) {
     EXPECT_GT(swapped, 0U);
 }
 
-// A heap that was forked is not made longer, as trees of ancestors would have to know: what it grows by is a VMA under a
-// root of its own, and that is made longer. The first process's heap is in one tree only and grows itself.
+// A heap that was forked is not made longer, as trees of ancestors would have to know: what it grows by is a VMA under
+// a root of its own, and that is made longer. The first process's heap is in one tree only and grows itself.
 TYPED_TEST(RmapPaths, AForkedHeapGrowsUnderARootOfItsOwn) {
     RmapConfig config = small_config();
     config.brk_pages = 2;
