@@ -2,6 +2,7 @@
 // The rwsem of today: hands off after 4 ms, wakes all queued readers, lets readers steal within limits; its readers do
 // not spin.
 #include "locks/rwsem.hpp"
+#include "tests/locks/rwsem_beside_readers_scenes.hpp"
 #include "tests/locks/rwsem_handoff_scenes.hpp"
 
 namespace lockbench {
@@ -124,6 +125,7 @@ TEST(Rwsem, AReaderThatStealsLetsQueuedReadersIn) {
     EXPECT_GT(let_in, 0U);
 }
 
+TEST(Rwsem, SpinningBesideReadersLastsAsLongAsTheyAreMany) { spins_longer_beside_more_readers<Lock>(); }
 TEST(Rwsem, NobodySpinsBesideReadersForLong) { EXPECT_EQ(spins_after_one_in_vain<Lock>(), 0U); }
 TEST(Rwsem, AWriterSpinsBesideReadersForAWhile) { EXPECT_EQ(taken_beside_a_brief_reader<Lock>(), 200U); }
 TEST(Rwsem, SpinningIsAllowedAgainBesideTheNextReaders) { EXPECT_GT(spins_beside_the_next_readers<Lock>(), 0U); }
