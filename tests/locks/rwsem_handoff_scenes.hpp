@@ -191,8 +191,10 @@ void reader_behind_sleeper_scene(Stage<L>& stage, ThreadId tid) {
 }
 template <class L>
 void reader_queues_behind_a_sleeper() {
-    play_scenes<L>(200, calm(1, 3), &reader_behind_sleeper_scene<L>,
-                   [](Stage<L>& stage) { EXPECT_EQ(stage.place(2), 2U); });
+    play_scenes<L>(200, calm(1, 3), &reader_behind_sleeper_scene<L>, [](Stage<L>& stage) {
+        EXPECT_EQ(stage.place(2), 2U);
+        EXPECT_EQ(stage.events(2, Event::spin_started), 0U);
+    });
 }
 
 // Owner 0 runs; writers 1 and 2 have slept since it was off its CPU. 2, not the first, wakes for no reason and asks for
