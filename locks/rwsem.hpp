@@ -38,6 +38,7 @@ struct RwsemPolicy {
     static constexpr Nanoseconds kPatienceNs = 4'000'000;  // a 250th of a second (RWSEM_WAIT_TIMEOUT)
     static constexpr bool kWakeAllReaders = true;          // not the leading ones only
     static constexpr bool kWriterSpinOnReaders = true;
+    static constexpr bool kHandoffStopsSpinners = false;  // one of them follows the waiter that gets the lock
     static constexpr bool kCancelledReaderWakes = true;
     static constexpr bool kCancelledAlwaysWakes = false;  // only the first in line does
     static constexpr std::uint64_t kWriterNonspinnable = 2;

@@ -2,8 +2,7 @@
 // The read-write semaphore of Linux 3.10 to 3.15: writers steal the lock from sleeping waiters.
 //
 // Origin: Linux 3.10 lib/rwsem.c (Lespinasse's series; from 3.13 on kernel/locking/rwsem-xadd.c) and
-//   arch/x86/include/asm/rwsem.h. The look at the count before the exchange in the slow path came with 3.11
-//   (9607a85b67a9) and is in this form.
+//   arch/x86/include/asm/rwsem.h, with the look at the count before the exchange in the slow path (9607a85b67a9).
 // Differs: in wait_list.hpp and rwsem_xadd.hpp. No debugging, no lockdep, 64-bit counts only.
 //
 //   count_: see rwsem_xadd.hpp. Readers wait while the count is negative, writers while its active half is not 0.
@@ -57,7 +56,7 @@ class Rwsem310 {
         .is_locked = true,
         .convoys = WaitLock::kInfo.convoys,
         .control = false,
-        .origin = "Linux 3.11 lib/rwsem.c, arch/x86/include/asm/rwsem.h",
+        .origin = "Linux 3.10 lib/rwsem.c, arch/x86/include/asm/rwsem.h",
         .floor_read = "xadd64+xadd64",
         .floor_write = "xadd64+xadd64",
     };
@@ -142,7 +141,7 @@ class Rwsem310 {
     // Under the wait_lock, by a queued writer. Any queued writer may, whoever is first.
     bool try_take_queued() {
         const std::int64_t taken = list_.singular() ? Xadd::kWrite : Xadd::kWrite + Xadd::kWaiting;
-        // relaxed: spares the exchange when it would fail (3.11); the exchange decides.
+        // relaxed: spares the exchange when it would fail; the exchange decides.
         if (count_.load(relaxed) != Xadd::kWaiting) {
             return false;
         }

@@ -10,8 +10,8 @@
 //   lock:          +kWrite; was not 0 -> queue          unlock:        -kWrite
 //   try_lock:      0 -> kWrite                          downgrade:     -kWaiting, a writer becomes one reader
 //   queue, reader: claim back, +kWaiting if first; sleep until granted
-//   queue, writer: claim back, +kWaiting if first; then itself, if the head is a writer: +kWrite (-kWaiting if alone)
-//     if nobody was active, else take it back; or sleep and try again
+//   queue, writer: claim back, +kWaiting if first; then, under the wait_lock anew, itself, if the head is a writer:
+//     +kWrite (-kWaiting if alone) if nobody was active, else take it back; or sleep and try again
 //   wake, head writer:  wake it, no more
 //   wake, head readers: units for all leading readers (-kWaiting if that empties the list), clear their tasks
 // I5  A queued writer, running or just come, may pass sleeping writers without bound, but no reader: with a reader at
@@ -125,17 +125,19 @@ class Rwsem39 {
         wait_lock_.lock(token.wait_token);
         queue(token, Mode::write, Xadd::kWrite);
         P::sleep_prepare();
+        wait_lock_.unlock(token.wait_token);
+        // The wait_lock is taken anew for each try, the first one too.
         for (typename P::template EffectLoop<kSleepBound> loop;; loop.again()) {
-            if (try_take_queued(token.waiter)) {
-                break;
-            }
+            wait_lock_.lock(token.wait_token);
+            const bool taken = try_take_queued(token.waiter);
             wait_lock_.unlock(token.wait_token);
+            if (taken) {
+                return;
+            }
             P::event(Event::slept);
             P::sleep(P::never());
             P::sleep_prepare();
-            wait_lock_.lock(token.wait_token);
         }
-        wait_lock_.unlock(token.wait_token);
     }
 
     // Under the wait_lock (the first half of rwsem_down_failed_common).

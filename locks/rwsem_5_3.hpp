@@ -19,6 +19,7 @@
 //     alone, the first in line only if there is handoff; held, first, waiting for longer than 4 ms -> +handoff; sleep
 //   Spinning beside readers in vain forbids it: to writers until the last of these readers leaves, to readers until a
 //     writer leaves that has not seen it forbidden.
+//   A writer that owns the lock is spun on while it runs and nobody has asked for the hand-off.
 // I6  With handoff set a free lock goes to the first in line.
 // I7  Spinning readers can keep a sleeping writer out until it is woken, after 4 ms, by the last of a phase (M23).
 // I8  At most one thread spins on the words: the head of the OSQ.
@@ -41,6 +42,7 @@ struct Rwsem53Policy {
     static constexpr bool kWakeAllReaders = true;          // not the leading ones only
     static constexpr bool kReaderSpin = true;
     static constexpr bool kWriterSpinOnReaders = true;
+    static constexpr bool kHandoffStopsSpinners = true;  // beside a writer; from 5.6 on they go on (91d2a812dfb9)
     static constexpr bool kCancelledReaderWakes = false;
     static constexpr bool kCancelledAlwaysWakes = true;  // a writer, whether it was first or not
     static constexpr std::uint64_t kWriterNonspinnable = 4;

@@ -4,8 +4,8 @@
 //
 // Origin: Linux 5.3-6.3 kernel/locking/rwsem.c.
 // Differs: in wait_list.hpp. The owner is a thread number plus one beside the flags. There is no guard bit against 2^55
-//   readers. A failed reader's claim is taken back like a hold, wake-up included: see drop_read. Orders are the weakest
-//   that the algorithm needs; the kernel's acquires and releases are the same.
+//   readers. A failed reader's claim that hid a hand-off wakes when it is taken back: see drop_read. Orders are the
+//   weakest that the algorithm needs; the kernel's acquires and releases are the same.
 //
 //   count_   63                                  8 7      3   2         1         0
 //           +-------------------------------------+--------+---------+---------+--------+
@@ -22,8 +22,8 @@
 // I3  handoff is set and cleared under the wait_lock only, and only beside waiters. While it is set nobody may take the
 //     lock but from the list.
 // I4  Every change of the count is a read-modify-write, so an acquire of any value has seen all earlier releases.
-// I5  Who takes the last hold or claim out of the count with somebody waiting wakes; a writer with somebody waiting
-//     wakes whoever else is there.
+// I5  Who takes the last hold or claim out of the count with somebody waiting wakes, unless it is about to take the
+//     free lock itself; a writer with somebody waiting wakes whoever else is there.
 // Each of the moves below is one that some release got wrong; tests replace them, one at a time, by the wrong one.
 #pragma once
 
@@ -176,12 +176,14 @@ struct RwsemCount {
         // release (R1, pairs with A3, A4, A5): the next writer enters after this reader's reads.
         return must_wake(count.fetch_sub(kReader, release) - kReader);
     }
-    // A reader's claim that did not succeed. Whoever left meanwhile may have taken it for a reader and woken nobody:
-    // true when that is now for the caller to do. Linux 5.3 to 5.10 forget it, so that a sleeper which asked for the
-    // hand-off waits until a spinner's time slice is over.
+    // A reader's claim that did not succeed. Whoever left meanwhile may have taken it for a reader and woken nobody,
+    // but a free lock is the reader's own next, by spinning, and it wakes when it leaves or queues. Not so with handoff
+    // set: true when the caller has to wake. Linux 5.3 to 5.10 forget that too, and the lock stays free until a
+    // spinner's time slice is over, which no platform here promises to end.
     static bool drop_read(Count& count) {
         // relaxed: nothing was done under the claim.
-        return must_wake(count.fetch_sub(kReader, relaxed) - kReader);
+        const std::int64_t left = count.fetch_sub(kReader, relaxed) - kReader;
+        return must_wake(left) && (left & kHandoff) != 0;
     }
     static bool release_write(Count& count) {
         // release (R2, pairs with A1, A2, A3, A4, A5, A6, A7, A9): the next owners see what this writer wrote.

@@ -273,10 +273,22 @@ struct RwsemSpin {
         if (state_of(owner, forbidding) != Owner::writer) {
             return state_of(owner, forbidding);
         }
+        const auto changed = [owner](std::uint64_t now) { return now != owner; };
         auto not_running = P::not_running(Moves::thread_named(owner));
-        // relaxed: a hint.
-        const int stopped = words.owner.await_until([owner](std::uint64_t now) { return now != owner; }, relaxed,
-                                                    not_running, should_yield);
+        int stopped = 0;
+        if constexpr (Policy::kHandoffStopsSpinners) {
+            // relaxed: a hint; the lock that is handed off is for none of the spinners.
+            auto handoff = P::when(
+                words.count, [](std::int64_t count) { return (count & Moves::kHandoff) != 0; }, relaxed);
+            // relaxed: a hint.
+            stopped = words.owner.await_until(changed, relaxed, handoff, not_running, should_yield);
+            if (stopped == 1) {
+                return Owner::not_to_spin_on;
+            }
+        } else {
+            // relaxed: a hint.
+            stopped = words.owner.await_until(changed, relaxed, not_running, should_yield);
+        }
         // relaxed: a hint. It may have gone and come back.
         const std::uint64_t now = words.owner.load(relaxed);
         return stopped == 0 || now != owner ? state_of(now, forbidding) : Owner::not_to_spin_on;

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 // A process changes its address space while it runs: the heap grows, buffers are mapped and unmapped.
 //
-// Origin: do_brk with vma_merge and vma_adjust, mmap_region, do_munmap with unmap_region of mm/mmap.c, Linux 3.12.
+// Origin: do_brk with vma_merge, is_mergeable_anon_vma and vma_adjust, mmap_region, do_munmap with unmap_region of
+//   mm/mmap.c, Linux 3.12.
 // Differs: the heap only grows and a buffer is unmapped as a whole: no VMA is split. The heap's page table has room for
 //   its growth from the start. No TLB flush after munmap: the process has one thread.
 //
-// Locks: mmap_sem for write. Growth takes one write section of the root lock, in which the VMA leaves all trees of its
-// chain and comes back with its new bounds; mapping takes none (the first touch does, prepare); unmapping one, and one
-// more if the anon_vma that ends is locked (drain).
+// Locks: mmap_sem for write. A heap that was forked grows by a VMA of its own behind the one of the ancestors, so that
+// their trees need not know (since 3.0, 965f55dea0e3); that takes no root lock, but the first touch does, prepare, on a
+// new root. Other growth takes one write section of the root lock, in which the VMA leaves all trees of its chain and
+// comes back with its new bounds. Mapping takes none (prepare, as above); unmapping one, and one more if the anon_vma
+// that ends is locked (drain).
 #pragma once
 
 #include "workloads/fault.hpp"
@@ -17,30 +20,73 @@ namespace lockbench {
 
 static_assert(kMaxPagesOfHeap + 2 * kMaxGrowth <= std::int64_t{kMaxPagesPerVma}, "a VMA has one page table");
 
-// Grows the VMA by `pages` at its upper end (brk). False: no room.
+// Moves the VMA's upper end up by `pages` (vma_adjust).
 template <class E, class L, class Q>
-bool grow_heap(Rmap<E, L, Q>&, RmapThread<E, L>& thread, Vma<E>& vma, std::uint32_t pages) {
+void extend_vma(Rmap<E, L, Q>&, RmapThread<E, L>& thread, Vma<E>& vma, std::uint32_t pages) {
+    const auto grow = [&vma, pages] {
+        const std::uint64_t end = vma.end.get();
+        vma.end.set(end + pages);
+    };
+    AnonVmaTag* const tag = anon_vma_tag(vma);
+    if (tag == nullptr) {
+        grow();  // it is in no tree
+        return;
+    }
+    AnonVma<E, L>* const root = root_of<E, L>(anon_vma_of<E, L>(tag));
+    lock_root_write<RmapSite::adjust>(thread, root);
+    change_bounds<E, L, Q::kReinsertOnAdjust>(vma, grow);
+    unlock_root_write(thread, root);
+}
+
+// Maps `pages` more of the heap behind `top`, its last VMA, as a VMA of their own.
+template <class E>
+Vma<E>* map_behind(Memory<E>& memory, Mm<E>& mm, Vma<E>& top, std::uint32_t pages) {
+    const std::uint64_t start = top.end.get();
+    const std::uint64_t pgoff = top.pgoff.get() + top.pages();
+    VmaShape<E> shape{.start = start, .end = start + pages, .pgoff = pgoff, .origin = pgoff, .limit = top.limit.get()};
+    const Vma<E>* const last = mm.last.get();
+    shape.number = last->number.get() + 1;
+    Vma<E>* const vma = memory.vmas.make(&mm, shape);
+    Vma<E>* const next = top.next.get();
+    vma->prev.set(&top);
+    vma->next.set(next);
+    top.next.set(vma);
+    if (next == nullptr) {
+        mm.last.set(vma);
+    } else {
+        next->prev.set(vma);
+    }
+    return vma;
+}
+
+// A VMA that a fork has cloned is in trees of ancestors.
+template <class E>
+bool was_cloned(const Vma<E>& vma) {
+    const Avc<E>* const newest = vma.newest.get();
+    return newest != nullptr && newest->older.get() != nullptr;
+}
+
+// Grows the heap, whose first VMA is `heap`, by `pages` (brk). Returns the VMA that has the new pages as its last ones;
+// null: no room.
+template <class E, class L, class Q>
+Vma<E>* grow_heap(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& heap, std::uint32_t pages) {
     Task<E>& task = thread.task;
-    Mm<E>& mm = *vma.mm.get();
+    Mm<E>& mm = *heap.mm.get();
     mmap_lock(task, mm, Mode::write, task.mmap_token);
-    const std::uint64_t pgoff = vma.pgoff.get();
-    const bool fits = pgoff + vma.pages() + pages <= vma.limit.get();
-    if (fits) {
-        const auto grow = [&vma, pages] {
-            const std::uint64_t end = vma.end.get();
-            vma.end.set(end + pages);
-        };
-        if (AnonVmaTag* const tag = anon_vma_tag(vma); tag == nullptr) {
-            grow();  // it is in no tree
-        } else {
-            AnonVma<E, L>* const root = root_of<E, L>(anon_vma_of<E, L>(tag));
-            lock_root_write<RmapSite::adjust>(thread, root);
-            change_bounds<E, L, Q::kReinsertOnAdjust>(vma, grow);
-            unlock_root_write(thread, root);
-        }
+    const std::uint64_t end = heap.end.get();
+    Vma<E>* const next = heap.next.get();
+    // Nothing else lies that near.
+    Vma<E>* top = next != nullptr && next->start.get() == end ? next : &heap;
+    const std::uint64_t pgoff = top->pgoff.get();
+    if (pgoff + top->pages() + pages > top->limit.get()) {
+        top = nullptr;
+    } else if (was_cloned(*top)) {
+        top = map_behind(rmap.memory, mm, *top, pages);
+    } else {
+        extend_vma(rmap, thread, *top, pages);
     }
     mmap_unlock(task, mm, Mode::write, task.mmap_token);
-    return fits;
+    return top;
 }
 
 // Maps an anonymous buffer behind all other VMAs (mmap).

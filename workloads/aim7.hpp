@@ -3,9 +3,10 @@
 // below the ancestor whose roots all share.
 //
 // Origin: the mix of AIM7's fork_test, brk_test, page_test and exec_test on the paths of Linux 3.12: dup_mmap,
-//   exit_mmap, expand_stack, brk, mmap and munmap. Writers of all kinds meet on the shared roots: besides the 2 M
-//   sections of a fork and the M of an exit one each for the growth of stack (expand) and heap (adjust), both on roots
-//   that all processes share, and two for each buffer (prepare, unlink) on a root of its own.
+//   exit_mmap, expand_stack, brk, mmap and munmap. Writers of all kinds: on the roots that all processes share the 2 M
+//   sections of a fork, the M of an exit and one for the growth of the stack (expand); on roots of the child's own
+//   three for its heap, which grows in two steps (prepare, adjust, unlink: adjust.hpp), and two for each buffer
+//   (prepare, unlink).
 // Differs: AIM7's users also compute, read and write files; process_ns stands for that.
 #pragma once
 

@@ -252,14 +252,18 @@ class Family {
         work_on_heap(child);
         work_on_buffers(child);
     }
+    // In two steps: the first maps a VMA behind the one that the fork has cloned, the second makes that longer.
     void work_on_heap(Mm<E>& child) {
         const std::uint32_t pages = trial_.config().brk_pages;
-        Vma<E>& heap = *child.first.get();
-        const std::uint64_t end = heap.pgoff.get() + heap.pages();
-        if (pages != 0 && grow_heap(trial_.rmap(), thread_, heap, pages)) {
+        for (const std::uint32_t step : {pages - pages / 2, pages / 2}) {
+            Vma<E>* const grown = step == 0 ? nullptr : grow_heap(trial_.rmap(), thread_, *child.first.get(), step);
+            if (grown == nullptr) {
+                return;
+            }
             thread_.task.count(RmapOp::brk);
-            for (std::uint32_t page = 0; page < pages; ++page) {
-                touch_page(trial_.rmap(), thread_, heap, end + page);
+            const std::uint64_t end = grown->pgoff.get() + grown->pages();
+            for (std::uint32_t page = step; page > 0; --page) {
+                touch_page(trial_.rmap(), thread_, *grown, end - page);
             }
         }
     }

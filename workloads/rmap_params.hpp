@@ -100,7 +100,7 @@ inline constexpr std::array<OpInfo, kRmapOpCount> kRmapOps = {{
     {"entry_restored", "migration entries replaced by the page", false},
     {"storm", "storms", false},
     {"storm_ns", "ns of threads inside the exits of storms", false},
-    {"brk", "heaps grown", false},
+    {"brk", "steps by which heaps grew", false},
     {"unmap", "buffers mapped, used and unmapped", false},
 }};
 // Some of the operations, for a workload that does not make the others; the first is its headline.
@@ -250,7 +250,8 @@ inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
      "Turns that move a batch from the list as compaction does, without mmap_sem, so that forks run meanwhile; 0: "
      "none."},
     {"migrate_share", "1", 1, 1, 1000, "Weight of the threads that fault and migrate; all threads do."},
-    {"brk_pages", "pages", 4, 0, kMaxGrowth, "Pages by which each child grows its heap, by brk (estimate)."},
+    {"brk_pages", "pages", 4, 0, kMaxGrowth,
+     "Pages by which each child grows its heap, by brk in two steps (estimate)."},
     {"buffers", "vmas", 2, 0, 64,
      "Buffers of pages_per_vma pages that each child maps, writes to and unmaps (estimate)."},
 }};

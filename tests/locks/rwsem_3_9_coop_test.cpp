@@ -98,6 +98,31 @@ TEST(Rwsem39, AQueuedWriterDoesNotPassAReaderAtTheHead) {
         [](Stage<Lock>& stage) { EXPECT_LT(stage.place(1), stage.place(2)); });
 }
 
+// Writer 1 sleeps. Writer 2 queues when owner 0 has left, wakes 1 and lets go of the wait_lock before it tries: 1 may
+// be faster.
+TEST(Rwsem39, AWriterThatHasJustQueuedMayBeTooLateForTheFreeLock) {
+    std::uint64_t late = 0;
+    play_scenes<Lock>(
+        1000, calm(1, 4),
+        [](Stage<Lock>& stage, ThreadId tid) {
+            if (tid == 0) {
+                own_asleep(stage);
+                stage.unlock(0);
+            } else if (tid == 3) {
+                wake_owner_when(stage, [&] { return stage.asleep(1); });
+            } else {
+                tid == 1 ? come_after(stage, 0) : stage.until([&] { return stage.cue; });
+                stage.lock(tid);
+                stage.unlock(tid);
+            }
+        },
+        [&](Stage<Lock>& stage) {
+            // The last one in wakes nobody when it leaves.
+            late += stage.place(1) < stage.place(2) && stage.events(2, Event::wake_sent) == 1 ? 1U : 0U;
+        });
+    EXPECT_GT(late, 0U);
+}
+
 TEST(Rwsem39, AReaderCannotPassASleepingWriter) {
     play_scenes<Lock>(
         300, calm(1, 3),

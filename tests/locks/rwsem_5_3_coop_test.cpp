@@ -2,6 +2,7 @@
 // The rwsem of 5.3: readers and writers spin, hand-off after 4 ms, all queued readers woken together; and its variants,
 // each with one of these taken back.
 #include "locks/rwsem_5_3.hpp"
+#include "tests/locks/rwsem_beside_readers_scenes.hpp"
 #include "tests/locks/rwsem_handoff_scenes.hpp"
 
 namespace lockbench {
@@ -43,6 +44,8 @@ TEST(Rwsem53, AWriterThatWaitedForLongIsPassedOnceAtMost) {
     EXPECT_GT(slept, robbed);
     EXPECT_GT(passes_of_a_robbed_writer<Lock>(false, robbed, slept), 0U);
 }
+
+TEST(Rwsem53, TheHandOffStopsASpinner) { EXPECT_EQ(spinners_stopped_by_the_hand_off<Lock>(), 200U); }
 
 TEST(Rwsem53, AllQueuedReadersComeInTogether) { EXPECT_EQ(readers_let_in_together<Lock>(), 3U); }
 TEST(Rwsem53, OnlyLeadingReadersWhereThatIsTakenBack) { EXPECT_EQ(readers_let_in_together<LeadingReaders>(), 1U); }
@@ -128,6 +131,97 @@ TEST(Rwsem53, AReaderPassesASleepingWriterBesideReaders) {
 // A writer that spun beside readers in vain forbids it to readers too: 2 queues behind the sleeping writer 1.
 TEST(Rwsem53, ReadersDoNotSpinWhereAWriterSpunInVain) { reader_queues_behind_a_sleeper<Lock>(); }
 
+// Writer 1 spun beside reader 0 in vain. When it owns the lock it forbids spinning to readers, although it runs: 2
+// queues.
+TEST(Rwsem53, AWriterThatSpunInVainForbidsReadersToSpinBesideIt) {
+    play_scenes<Lock>(
+        200, calm(1, 3),
+        [](Stage<Lock>& stage, ThreadId tid) {
+            if (tid == 0) {
+                stage.lock_shared(0);
+                stage.until([&] { return stage.asleep(1); });
+                stage.unlock_shared(0);
+            } else if (tid == 1) {
+                stage.until([&] { return stage.has_entered(0); });
+                stage.lock(1);
+                stage.until([&] { return stage.asleep(2) || stage.events(2, Event::spin_started) == 1; });
+                stage.unlock(1);
+            } else {
+                stage.until([&] { return stage.has_entered(1); });
+                stage.lock_shared(2);
+                stage.unlock_shared(2);
+            }
+        },
+        [](Stage<Lock>& stage) {
+            EXPECT_EQ(stage.events(1, Event::spin_stopped), 1U);
+            EXPECT_EQ(stage.events(2, Event::spin_started), 0U);
+        });
+}
+
+// So did writer 1 here, and sleeps with the lock while reader 2 and writer 4 queue. 2 has seen it forbidden, so that it
+// stays so when 2 is let in: 3 does not spin beside it, but queues behind 4.
+TEST(Rwsem53, AReaderThatSawSpinningForbiddenCarriesThatOn) {
+    play_scenes<Lock>(
+        200, calm(1, 5),
+        [](Stage<Lock>& stage, ThreadId tid) {
+            if (tid == 0) {
+                stage.lock_shared(0);
+                stage.until([&] { return stage.asleep(1); });
+                stage.unlock_shared(0);
+                stage.until([&] { return stage.asleep(4); });
+                stage.cue = true;
+                Coop::wake(1);
+            } else if (tid == 1) {
+                stage.until([&] { return stage.has_entered(0); });
+                stage.lock(1);
+                stage.sleep_until_cue();
+                stage.unlock(1);
+            } else if (tid == 2) {
+                stage.until([&] { return stage.has_entered(1) && !Coop::is_running(1); });
+                stage.lock_shared(2);
+                stage.until([&] { return stage.asleep(3) || stage.events(3, Event::spin_started) == 1; });
+                stage.unlock_shared(2);
+            } else if (tid == 3) {
+                stage.until([&] { return stage.has_entered(2); });
+                stage.lock_shared(3);
+                stage.unlock_shared(3);
+            } else {
+                stage.until([&] { return stage.asleep(2); });
+                stage.lock(4);
+                stage.unlock(4);
+            }
+        },
+        [](Stage<Lock>& stage) {
+            EXPECT_EQ(stage.events(3, Event::spin_started), 0U);
+            EXPECT_LT(stage.place(4), stage.place(3));
+        });
+}
+
+// Writer 1 forbade it beside reader 0 and sleeps. With the last reader gone writers may spin again: 2 takes the lock
+// awake, before 1 comes to it.
+TEST(Rwsem53, WritersMaySpinAgainWhenTheLastReaderHasLeft) {
+    std::uint64_t faster = 0;
+    play_scenes<Lock>(
+        1000, calm(1, 3),
+        [](Stage<Lock>& stage, ThreadId tid) {
+            if (tid == 0) {
+                stage.lock_shared(0);
+                stage.until([&] { return stage.asleep(1); });
+                stage.cue = true;
+                stage.unlock_shared(0);
+            } else {
+                stage.until([&] { return tid == 1 ? stage.has_entered(0) : stage.cue; });
+                stage.lock(tid);
+                stage.unlock(tid);
+            }
+        },
+        [&](Stage<Lock>& stage) {
+            const bool awake = stage.events(2, Event::spin_acquired) == 1;
+            faster += awake && stage.place(2) < stage.place(1) ? 1U : 0U;
+        });
+    EXPECT_GT(faster, 0U);
+}
+
 // Reader 1 steals by spinning, while reader 2 sleeps since before the owner woke: 1 lets it in.
 TEST(Rwsem53, AReaderThatSpunLetsQueuedReadersIn) {
     std::uint64_t let_in = 0;
@@ -153,6 +247,37 @@ TEST(Rwsem53, AReaderThatSpunLetsQueuedReadersIn) {
         },
         [](Stage<Lock>&) {});
     EXPECT_GT(let_in, 0U);
+}
+
+// Writer 1 sleeps. Reader 2 goes to spin just when owner 0 leaves: it takes its claim back and wakes nobody, as it
+// takes the free lock itself, and wakes when it leaves.
+TEST(Rwsem53, AReaderThatGoesToSpinWakesNobody) {
+    std::uint64_t awake = 0;
+    play_scenes<Lock>(
+        500, calm(1, 4),
+        [&](Stage<Lock>& stage, ThreadId tid) {
+            if (tid == 0) {
+                own_asleep(stage);
+                stage.until([&] { return stage.events(2, Event::slow_read) == 1; });
+                stage.unlock(0);
+            } else if (tid == 1) {
+                come_after(stage, 0);
+                stage.lock(1);
+                stage.unlock(1);
+            } else if (tid == 2) {
+                stage.until([&] { return stage.cue && Coop::is_running(0); });
+                stage.lock_shared(2);
+                if (stage.events(2, Event::queued) == 0) {
+                    ++awake;
+                    EXPECT_EQ(stage.events(2, Event::wake_sent), 0U);
+                }
+                stage.unlock_shared(2);
+            } else {
+                wake_owner_when(stage, [&] { return stage.asleep(1); });
+            }
+        },
+        [](Stage<Lock>&) {});
+    EXPECT_GT(awake, 0U);
 }
 
 // A reader whose spinning was cut short when readers had just come in joins them instead of queueing.
@@ -183,6 +308,7 @@ TEST(Rwsem53, AReaderThatMissedTheBeginningOfAPhaseTriesOnceMore) {
     EXPECT_GT(joined, 0U);
 }
 
+TEST(Rwsem53, SpinningBesideReadersLastsAsLongAsTheyAreMany) { spins_longer_beside_more_readers<Lock>(); }
 TEST(Rwsem53, NobodySpinsBesideReadersForLong) { EXPECT_EQ(spins_after_one_in_vain<Lock>(), 0U); }
 TEST(Rwsem53, NothingIsForbiddenWhereNobodySpinsBesideReaders) {
     EXPECT_EQ(spins_after_one_in_vain<NoSpinBesideReaders>(), 200U);

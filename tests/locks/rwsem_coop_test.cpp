@@ -2,6 +2,7 @@
 // The rwsem of today: hands off after 4 ms, wakes all queued readers, lets readers steal within limits; its readers do
 // not spin.
 #include "locks/rwsem.hpp"
+#include "tests/locks/rwsem_beside_readers_scenes.hpp"
 #include "tests/locks/rwsem_handoff_scenes.hpp"
 
 namespace lockbench {
@@ -41,6 +42,8 @@ TEST(Rwsem, AWriterThatWaitedForLongIsPassedOnceAtMost) {
     EXPECT_GT(passes_of_a_robbed_writer<Lock>(false, robbed, slept), 0U);
     EXPECT_GT(slept, robbed);
 }
+
+TEST(Rwsem, ASpinnerFollowsTheOneThatIsHandedTheLock) { EXPECT_EQ(spinners_stopped_by_the_hand_off<Lock>(), 0U); }
 
 TEST(Rwsem, AllQueuedReadersComeInTogether) { EXPECT_EQ(readers_let_in_together<Lock>(), 3U); }
 TEST(Rwsem, AWakerLetsSoManyReadersInAndNoMore) {
@@ -122,6 +125,7 @@ TEST(Rwsem, AReaderThatStealsLetsQueuedReadersIn) {
     EXPECT_GT(let_in, 0U);
 }
 
+TEST(Rwsem, SpinningBesideReadersLastsAsLongAsTheyAreMany) { spins_longer_beside_more_readers<Lock>(); }
 TEST(Rwsem, NobodySpinsBesideReadersForLong) { EXPECT_EQ(spins_after_one_in_vain<Lock>(), 0U); }
 TEST(Rwsem, AWriterSpinsBesideReadersForAWhile) { EXPECT_EQ(taken_beside_a_brief_reader<Lock>(), 200U); }
 TEST(Rwsem, SpinningIsAllowedAgainBesideTheNextReaders) { EXPECT_GT(spins_beside_the_next_readers<Lock>(), 0U); }

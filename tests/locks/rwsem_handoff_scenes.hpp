@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Scenes for the read-write semaphores since 5.3: hand-off to those who waited for long, all queued readers together,
-// time-bounded spinning beside readers. Virtual time passes only where a scene lets it.
+// Scenes for the read-write semaphores since 5.3: hand-off to those who waited for long, all queued readers together.
+// Virtual time passes only where a scene lets it.
 #pragma once
 
 #include "tests/locks/spinning_scenes.hpp"
@@ -172,88 +172,6 @@ void downgrade_lets_all_readers_in() {
         });
 }
 
-// Reader 0 stays. Writer 1 spins beside it until the time for that is over, and forbids it to others: 2 sleeps at once.
-// Returns how often 2 spun all the same.
-template <class L>
-std::uint64_t spins_after_one_in_vain() {
-    std::uint64_t spins = 0;
-    play_scenes<L>(
-        200, calm(1, 3),
-        [](Stage<L>& stage, ThreadId tid) {
-            if (tid == 0) {
-                stage.lock_shared(0);
-                stage.until([&] { return stage.asleep(1) && stage.asleep(2); });
-                stage.unlock_shared(0);
-            } else {
-                stage.until([&] { return tid == 1 ? stage.has_entered(0) : stage.asleep(1); });
-                stage.lock(tid);
-                stage.unlock(tid);
-            }
-        },
-        [&](Stage<L>& stage) {
-            EXPECT_EQ(stage.events(1, Event::spin_started), 1U);
-            EXPECT_EQ(stage.events(1, Event::spin_stopped), 1U);
-            spins += stage.events(2, Event::spin_started);
-        });
-    return spins;
-}
-
-// Reader 0 leaves soon. Returns how often writer 1 got the lock by spinning beside it.
-template <class L>
-std::uint64_t taken_beside_a_brief_reader() {
-    std::uint64_t taken = 0;
-    play_scenes<L>(
-        200, calm(1, 2),
-        [](Stage<L>& stage, ThreadId tid) {
-            if (tid == 0) {
-                stage.lock_shared(0);
-                stage.until([&] { return stage.events(1, Event::spin_started) == 1 && stage.world().quiet(); });
-                stage.unlock_shared(0);
-            } else {
-                stage.until([&] { return stage.has_entered(0); });
-                stage.lock(1);
-                stage.unlock(1);
-            }
-        },
-        [&](Stage<L>& stage) { taken += stage.events(1, Event::spin_acquired); });
-    return taken;
-}
-
-// Readers 0 and 2 one after the other, writer 1 asleep in between, having forbidden to spin beside 0. When 0, the last
-// reader, leaves, that is over: where reader 2 is faster than 1, writer 3 may spin beside it. Returns how often it did.
-template <class L>
-std::uint64_t spins_beside_the_next_readers() {
-    std::uint64_t spun = 0;
-    play_scenes<L>(
-        1000, calm(1, 4),
-        [&](Stage<L>& stage, ThreadId tid) {
-            if (tid == 0) {
-                stage.lock_shared(0);
-                stage.until([&] { return stage.asleep(1); });
-                stage.cue = true;
-                stage.unlock_shared(0);
-            } else if (tid == 1) {
-                stage.until([&] { return stage.has_entered(0); });
-                stage.lock(1);
-                stage.unlock(1);
-            } else if (tid == 2) {
-                stage.until([&] { return stage.cue; });
-                stage.lock_shared(2);
-                if (!stage.has_entered(1) && stage.events(2, Event::queued) == 0) {
-                    stage.until([&] { return stage.events(3, Event::spin_started) != 0 || stage.asleep(3); });
-                    spun += stage.events(3, Event::spin_started);
-                }
-                stage.unlock_shared(2);
-            } else {
-                stage.until([&] { return stage.has_entered(1) || stage.has_entered(2); });
-                stage.lock(3);
-                stage.unlock(3);
-            }
-        },
-        [](Stage<L>&) {});
-    return spun;
-}
-
 // Reader 0 is in, writer 1 sleeps: reader 2 queues behind it, and comes in after it.
 template <class L>
 void reader_behind_sleeper_scene(Stage<L>& stage, ThreadId tid) {
@@ -273,8 +191,10 @@ void reader_behind_sleeper_scene(Stage<L>& stage, ThreadId tid) {
 }
 template <class L>
 void reader_queues_behind_a_sleeper() {
-    play_scenes<L>(200, calm(1, 3), &reader_behind_sleeper_scene<L>,
-                   [](Stage<L>& stage) { EXPECT_EQ(stage.place(2), 2U); });
+    play_scenes<L>(200, calm(1, 3), &reader_behind_sleeper_scene<L>, [](Stage<L>& stage) {
+        EXPECT_EQ(stage.place(2), 2U);
+        EXPECT_EQ(stage.events(2, Event::spin_started), 0U);
+    });
 }
 
 // Owner 0 runs; writers 1 and 2 have slept since it was off its CPU. 2, not the first, wakes for no reason and asks for
@@ -300,6 +220,34 @@ template <class L>
 void second_in_line_sleeps_again() {
     play_scenes<L>(100, calm(1, 4), &second_in_line_scene<L>,
                    [](Stage<L>& stage) { EXPECT_LT(stage.place(1), stage.place(2)); });
+}
+
+// Owner 0 runs, writer 2 spins beside it; writer 1 has slept since 0 was off its CPU. 1 wakes for no reason, and asks
+// for the hand-off. Returns how often 2 had given up spinning when 0 left.
+template <class L>
+std::uint64_t spinners_stopped_by_the_hand_off() {
+    std::uint64_t stopped = 0;
+    play_scenes<L>(
+        200, calm(1, 4),
+        [&](Stage<L>& stage, ThreadId tid) {
+            if (tid == 0) {
+                own_asleep(stage);
+                stage.until([&] { return stage.events(2, Event::spin_started) == 1 && stage.world().quiet(); });
+                let_patience_end();
+                Coop::wake(1);
+                stage.until([&] { return stage.world().quiet(); });
+                stopped += stage.events(2, Event::spin_stopped);
+                stage.unlock(0);
+            } else if (tid == 3) {
+                wake_owner_when(stage, [&] { return stage.asleep(1); });
+            } else {
+                tid == 1 ? come_after(stage, 0) : stage.until([&] { return stage.cue && Coop::is_running(0); });
+                stage.lock(tid);
+                stage.unlock(tid);
+            }
+        },
+        [](Stage<L>& stage) { EXPECT_LT(stage.place(1), stage.place(2)); });
+    return stopped;
 }
 
 // Sleepers writer 1, and behind it 2, a reader or a writer; 1 is cancelled when the owner is just leaving: 2 is not

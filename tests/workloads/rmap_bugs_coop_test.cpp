@@ -93,7 +93,7 @@ class Orphan {
         config.pages = 2;
         config.batch = 4;
         config.grow_pages = 1;
-        config.brk_pages = 1;
+        config.brk_pages = 2;
         return config;
     }
 
@@ -157,20 +157,27 @@ CoopTrial exit_beside_walker(std::uint64_t seed) {
     });
 }
 
-// The child grows its stack or its heap and gets a page there back from swap. That of the stack it shares with a child
-// of its own, so that it comes back as a page of the root, whose tree then has members with different lower bounds. A
-// wrong upper bound shows in the smallest tree already; a member that joins would mend it.
+// The child grows its stack, or its heap in two steps, and gets a page there back from swap. That of the stack it
+// shares with a child of its own, so that it comes back as a page of the root, whose tree then has members with
+// different lower bounds. A wrong upper bound shows in the smallest tree already, that of the heap's new VMA; a member
+// that joins would mend it.
 enum class Grows { stack, heap };
 template <class L, class Q, Grows kWhat = Grows::stack>
 CoopTrial grown_page(std::uint64_t seed) {
     return Orphan<L, Q>::run(seed, 1, [](Orphan<L, Q>& orphan, auto& thread, ThreadId) {
         auto& rmap = orphan.trial.rmap();
         const bool stack = kWhat == Grows::stack;
-        check(stack ? expand_stack(rmap, thread, orphan.vma(), 1) : grow_heap(rmap, thread, orphan.vma(), 1),
-              "there is room to grow");
-        const std::uint64_t first = orphan.vma().pgoff.get();
-        const std::uint64_t grown = stack ? first : first + orphan.vma().pages() - 1;
-        touch_page(rmap, thread, orphan.vma(), grown);
+        Vma<Env>* vma = &orphan.vma();
+        if (stack) {
+            check(expand_stack(rmap, thread, *vma, 1), "there is room to grow");
+        } else {
+            vma = grow_heap(rmap, thread, orphan.vma(), 1);
+            touch_page(rmap, thread, *vma, vma->pgoff.get());
+            check(grow_heap(rmap, thread, orphan.vma(), 1) == vma, "its new VMA grows");
+        }
+        const std::uint64_t first = vma->pgoff.get();
+        const std::uint64_t grown = stack ? first : first + vma->pages() - 1;
+        touch_page(rmap, thread, *vma, grown);
         Mm<Env>* const grandchild = stack ? fork_mm(rmap, thread, *orphan.child) : nullptr;
         const auto reclaim_all = [&rmap, &thread] {
             for (int turn = 0; turn < 8; ++turn) {
@@ -178,7 +185,7 @@ CoopTrial grown_page(std::uint64_t seed) {
             }
         };
         reclaim_all();
-        handle_fault(rmap, thread, orphan.vma(), grown);
+        handle_fault(rmap, thread, *vma, grown);
         reclaim_all();
         check(thread.task.ctx.stats.ops[static_cast<std::size_t>(RmapOp::swap_in)] == 1, "the page came back once");
         for (Mm<Env>* mm : {grandchild, orphan.child, &orphan.trial.parent()}) {

@@ -62,10 +62,24 @@ TEST(RmapCounts, Storms) {
     EXPECT_EQ(op("exit"), kSteps / 2);
     EXPECT_EQ(op("storm"), kSteps / 2 / kChildren);
     EXPECT_GT(op("storm_ns"), 0U);
-    EXPECT_EQ(Counts(trial).writes(RmapSite::unlink), (kVmas + kFresh) * kSteps / 2);
+    const Counts counts(trial);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + kFresh) * kSteps / 2);
+    EXPECT_EQ(counts.writes(RmapSite::drain), 0U);  // nobody else holds a lock
+    // The calm between: two sections a VMA each.
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kSteps / 2);
+    EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * kSteps / 2);
 }
 
-// What a child does besides: one section for its heap, one for its stack, two a buffer.
+// Where the lock has to be taken to know whether it is held, a storm drains once for each anon_vma that ends: the most
+// that contention can bring.
+TEST(RmapCounts, StormsDrainAtMostOnceAnAnonVma) {
+    using W = ExitStorm<Native, StdSharedMutex<Native>>;
+    const TrialCounts trial = run_one<W>({{"children", 5}});
+    EXPECT_EQ(Counts(trial).writes(RmapSite::drain), (kVmas + kFresh / 2) * kSteps / 2);
+}
+
+// What a child does besides: one section for its stack, two a buffer, and for its heap, which grows in two steps, the
+// three of a VMA that is touched, grown and ended.
 TEST(RmapCounts, ChildrenThatChangeTheirAddressSpace) {
     using W = Aim7<Native, Rwsem310<Native>>;
     constexpr std::uint64_t kBuffers = 3;
@@ -73,15 +87,31 @@ TEST(RmapCounts, ChildrenThatChangeTheirAddressSpace) {
         run_one<W>({{"buffers", kBuffers}, {"brk_pages", 5}, {"touch_permille", 0}, {"source_touch_pages", 0}});
     const Counts counts(trial);
     EXPECT_EQ(trial.op(W::info(), "fork"), kSteps);
-    EXPECT_EQ(trial.op(W::info(), "brk"), kSteps);
+    EXPECT_EQ(trial.op(W::info(), "brk"), 2 * kSteps);
     EXPECT_EQ(trial.op(W::info(), "unmap"), kBuffers * kSteps);
     EXPECT_EQ(counts.writes(RmapSite::adjust), kSteps);
     EXPECT_EQ(counts.writes(RmapSite::expand), kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::prepare), (kFresh + kBuffers) * kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + kFresh + kBuffers) * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::prepare), (1 + kFresh + kBuffers) * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + 1 + kFresh + kBuffers) * kSteps);
     EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::drain), 0U);
     // Two pages of stack, five of heap, one a fresh VMA and one a buffer.
     EXPECT_EQ(trial.op(W::info(), "fault"), (2 + 5 + kFresh + kBuffers) * kSteps);
+}
+
+// As deep as AIM7's users are: one section a VMA all the same, and one for a stack that is in three trees.
+TEST(RmapCounts, GrandchildrenThatGrow) {
+    using W = Aim7<Native, Rwsem310<Native>>;
+    const TrialCounts trial = run_one<W>({{"generations", 3}, {"buffers", 0}});
+    const Counts counts(trial);
+    const std::uint64_t forks = kSteps + 2;
+    EXPECT_EQ(trial.op(W::info(), "fork"), forks);
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * forks);
+    EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * forks);
+    EXPECT_EQ(counts.writes(RmapSite::expand), kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::adjust), kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), kVmas * forks + (1 + kFresh) * kSteps);
 }
 
 // A chain of d links is cloned in one section however long it is.

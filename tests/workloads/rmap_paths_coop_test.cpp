@@ -173,6 +173,34 @@ TYPED_TEST(RmapPaths, FaultsForksAndReclaimOfOneProcess) {
     EXPECT_GT(swapped, 0U);
 }
 
+// A heap that was forked is not made longer, as trees of ancestors would have to know: what it grows by is a VMA under
+// a root of its own, and that is made longer. The first process's heap is in one tree only and grows itself.
+TYPED_TEST(RmapPaths, AForkedHeapGrowsUnderARootOfItsOwn) {
+    RmapConfig config = small_config();
+    config.brk_pages = 2;
+    SharedParent<TypeParam> parent(1, 1, config);
+    parent.run([](auto& shared, auto& thread, ThreadId) {
+        auto& rmap = shared.trial.rmap();
+        const auto root = [](const Vma<Env>& vma) {
+            return root_of<Env, TypeParam>(anon_vma_of<Env, TypeParam>(anon_vma_tag(vma)));
+        };
+        Mm<Env>* const child = fork_mm(rmap, thread, shared.trial.parent());
+        Vma<Env>& heap = *child->first.get();
+        const std::uint64_t pages = heap.pages();
+        Vma<Env>* const grown = grow_heap(rmap, thread, heap, 1);
+        check(grown != nullptr && grown != &heap && heap.pages() == pages, "the forked VMA stays as it is");
+        check(anon_vma_tag(*grown) == nullptr && shared.site(RmapSite::adjust) == 0, "no root lock for that");
+        touch_page(rmap, thread, *grown, grown->pgoff.get());
+        check(root(*grown) != root(heap) && root(heap) == root(shared.vma(0)), "a root of its own");
+        check(grow_heap(rmap, thread, heap, 1) == grown && grown->pages() == 2, "which grows");
+        check(shared.site(RmapSite::adjust) == 1, "in one section");
+        exit_mm(rmap, thread, child);
+        check(grow_heap(rmap, thread, shared.vma(0), 1) == &shared.vma(0), "the first process's heap grows itself");
+        check(shared.site(RmapSite::adjust) == 2, "in one section");
+    });
+    ASSERT_EQ(parent.finish(), "");
+}
+
 // A child grows its heap, maps and unmaps while others reclaim its pages: walks meet VMAs that come and go.
 TYPED_TEST(RmapPaths, AddressSpaceChangesBesideReclaim) {
     std::uint64_t reclaimed = 0;
@@ -190,14 +218,16 @@ TYPED_TEST(RmapPaths, AddressSpaceChangesBesideReclaim) {
             }
             Mm<Env>* const child = fork_mm(rmap, thread, shared.trial.parent());
             Vma<Env>& heap = *child->first.get();
-            check(grow_heap(rmap, thread, heap, 2), "there is room to grow");
-            check(!grow_heap(rmap, thread, heap, 1), "and no more");
-            const std::uint64_t last = heap.pgoff.get() + heap.pages() - 1;
-            touch_page(rmap, thread, heap, last);
+            Vma<Env>& grown = *grow_heap(rmap, thread, heap, 1);
+            touch_page(rmap, thread, grown, grown.pgoff.get());
+            check(grow_heap(rmap, thread, heap, 1) == &grown, "there is room to grow");
+            check(grow_heap(rmap, thread, heap, 1) == nullptr, "and no more");
+            const std::uint64_t last = grown.pgoff.get() + grown.pages() - 1;
+            touch_page(rmap, thread, grown, last);
             Vma<Env>& buffer = *map_buffer(rmap.memory, thread.task, *child, 2);
             touch_page(rmap, thread, buffer, buffer.pgoff.get());
             flush_added(rmap.memory, thread.task);
-            touch_page(rmap, thread, heap, last);
+            touch_page(rmap, thread, grown, last);
             unmap_buffer(rmap, thread, buffer);
             exit_mm(rmap, thread, child);
         });
