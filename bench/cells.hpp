@@ -30,6 +30,8 @@ struct LockRunner {
     std::vector<WorkloadRunner> workloads;
     PairLoop read_pairs;  // null where the lock is not shared
     PairLoop write_pairs;
+    PairLoop read_floor;  // what the pairs cannot do without, by hand; null where kInfo.paths names none
+    PairLoop write_floor;
 };
 
 // All locks in registry order, controls last. Built once.
@@ -40,9 +42,5 @@ const std::vector<const WorkloadInfo*>& workload_infos();
 // By name; null where there is none.
 const LockRunner* find_lock(std::string_view name);
 const WorkloadInfo* find_workload(std::string_view name);
-
-// The cheapest pair of atomics named like "xadd32+st16"; null for a name that is not known.
-PairLoop find_floor(std::string_view name);
-std::vector<std::string_view> floor_names();
 
 }  // namespace lockbench

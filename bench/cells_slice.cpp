@@ -16,9 +16,15 @@ namespace {
 template <class L>
 LockRunner make_runner() {
     static_assert(info_matches_type<Native, L>());
-    LockRunner runner{L::kInfo, {}, nullptr, &pair_loop<L, Mode::write>};
+    LockRunner runner{L::kInfo, {}, nullptr, &pair_loop<L, Mode::write>, nullptr, nullptr};
     if constexpr (L::kInfo.shared) {
         runner.read_pairs = &pair_loop<L, Mode::read>;
+    }
+    if constexpr (!L::kInfo.paths.lock.empty()) {
+        runner.write_floor = &floor_loop<L, Mode::write>;
+    }
+    if constexpr (!L::kInfo.paths.lock_shared.empty()) {
+        runner.read_floor = &floor_loop<L, Mode::read>;
     }
     for_each_type(AllWorkloads<Native, L>{}, [&]<class W>() {
         runner.workloads.push_back({&W::info(), &run_window<W>});

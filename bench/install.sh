@@ -30,7 +30,9 @@ run_packages=(
 )
 # Every result names the commit it was measured at; an unpacked archive has none to name.
 [[ ! -e $root/.git ]] || run_packages+=(git)
-test_packages=("${run_packages[@]}" clang-format clang-tidy flake8 shellcheck)
+# The second compiler and the other architecture are for tests/platform/codegen_test.py.
+test_packages=("${run_packages[@]}" clang-format clang-tidy flake8 shellcheck
+    clang g++-aarch64-linux-gnu binutils-aarch64-linux-gnu)
 
 say() { printf 'install: %s\n' "$*"; }
 complain() { printf 'install: %s\n' "$*" >&2; }

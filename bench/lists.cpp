@@ -10,6 +10,7 @@
 #include "bench/host_setup.hpp"
 #include "bench/nearest.hpp"
 #include "bench/placement.hpp"
+#include "bench/uncontended.hpp"
 
 namespace lockbench {
 namespace {
@@ -167,8 +168,8 @@ json lock_to_json(const LockInfo& info) {
             {"is_locked", info.is_locked},
             {"convoys", info.convoys},
             {"control", info.control},
-            {"floor_read", info.floor_read},
-            {"floor_write", info.floor_write}};
+            {"floor_read", floor_of(info, Mode::read)},
+            {"floor_write", floor_of(info, Mode::write)}};
 }
 
 json workload_to_json(const WorkloadInfo& info) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "bench/by_hand.hpp"
 #include "bench/cells.hpp"
 #include "locks/lock.hpp"
 #include "platform/native.hpp"
@@ -52,6 +53,30 @@ void pair_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
             padded.lock.unlock_shared(token);
         }
     });
+}
+
+// The floor beside it: what the lock's kInfo says that it cannot do without, by hand.
+template <class L, Mode kMode>
+void floor_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
+    using by_hand::Direction;
+    constexpr bool kWrite = kMode == Mode::write;
+    constexpr const by_hand::Path &kAcquire = by_hand::kPath < L, kWrite ? &FastPaths::lock : &FastPaths::lock_shared,
+                                  0, false > ;
+    constexpr const by_hand::Path &kRelease = by_hand::kPath < L,
+                                  kWrite ? &FastPaths::unlock : &FastPaths::unlock_shared, 0, false > ;
+    by_hand::Words words(by_hand::starts_at(kAcquire));
+    asm volatile("" : : "r"(&words) : "memory");  // others might look at it, as at a lock
+    repeat_pair(iterations, spacing, gap_ns, [&] {
+        if (!by_hand::follow<kAcquire, Direction::enter>(words) || !by_hand::follow<kRelease, Direction::leave>(words))
+            [[unlikely]] {
+            by_hand::not_uncontended();
+        }
+    });
+}
+
+// The loop and its gap alone.
+inline void gap_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
+    repeat_pair(iterations, spacing, gap_ns, [] {});
 }
 
 }  // namespace lockbench

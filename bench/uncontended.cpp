@@ -9,6 +9,8 @@
 #include <map>
 #include <string>
 
+#include "bench/by_hand.hpp"
+#include "bench/pair_loop.hpp"
 #include "bench/record.hpp"
 #include "platform/native.hpp"
 
@@ -30,7 +32,7 @@ struct Case {
     Mode mode;
     Spacing spacing;
     [[nodiscard]] PairLoop loop() const { return mode == Mode::read ? lock->read_pairs : lock->write_pairs; }
-    [[nodiscard]] std::string_view floor() const { return floor_of(lock->info, mode); }
+    [[nodiscard]] PairLoop floor() const { return mode == Mode::read ? lock->read_floor : lock->write_floor; }
 };
 
 void loop_body(benchmark::State& state, PairLoop loop, Spacing spacing) {
@@ -81,7 +83,7 @@ std::vector<Case> cases_of(const RunPlan& plan) {
         for (const Mode mode : {Mode::read, Mode::write}) {
             for (const Spacing spacing : {Spacing::tight, Spacing::spaced}) {
                 const Case one{lock, mode, spacing};
-                if (one.loop() != nullptr && find_floor(one.floor()) != nullptr) {
+                if (one.loop() != nullptr && one.floor() != nullptr) {
                     cases.push_back(one);
                 }
             }
@@ -133,7 +135,7 @@ json case_to_json(const Case& one, const RunPlan& plan, std::uint32_t block, Cpu
         {"uncontended",
          {{"cost_ns", found.cost_ns},
           {"floor_ns", found.floor_ns},
-          {"floor", one.floor()},
+          {"floor", floor_of(one.lock->info, one.mode)},
           {"gap_ns", one.spacing == Spacing::spaced ? json(found.gap_ns) : json(nullptr)},
           {"iterations", found.iterations}}},
         {"checks", {{"passed", true}, {"failed", json::array()}}},
@@ -148,8 +150,10 @@ json case_to_json(const Case& one, const RunPlan& plan, std::uint32_t block, Cpu
 
 }  // namespace
 
-std::string_view floor_of(const LockInfo& info, Mode mode) {
-    return mode == Mode::read ? info.floor_read : info.floor_write;
+std::string floor_of(const LockInfo& info, Mode mode) {
+    const FastPaths& paths = info.paths;
+    return mode == Mode::read ? by_hand::floor_name(paths.lock_shared, paths.unlock_shared)
+                              : by_hand::floor_name(paths.lock, paths.unlock);
 }
 
 void measure_uncontended(const RunPlan& plan, std::uint32_t block, CpuId cpu,
@@ -170,10 +174,10 @@ void measure_uncontended(const RunPlan& plan, std::uint32_t block, CpuId cpu,
         for (std::size_t round = 0; round < rounds_of(cases[i]); ++round) {
             // One after the other: they share the state of the machine, so their ratio is of this moment.
             if (cases[i].spacing == Spacing::spaced) {
-                add(case_name(i, round, "gap"), find_floor("nothing"), Spacing::spaced);
+                add(case_name(i, round, "gap"), &gap_loop, Spacing::spaced);
             }
             add(case_name(i, round, "lock"), cases[i].loop(), cases[i].spacing);
-            add(case_name(i, round, "floor"), find_floor(cases[i].floor()), cases[i].spacing);
+            add(case_name(i, round, "floor"), cases[i].floor(), cases[i].spacing);
         }
     }
     Collector collector;

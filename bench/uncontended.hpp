@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "bench/cells.hpp"
@@ -14,8 +15,8 @@ namespace lockbench {
 // Length of the gap after each spaced pair.
 inline constexpr Nanoseconds kGapNs = 60;
 
-// The floor that kInfo names for a mode; empty where the lock names none.
-std::string_view floor_of(const LockInfo& info, Mode mode);
+// The name of the floor that kInfo.paths gives for a mode; empty where it gives none.
+std::string floor_of(const LockInfo& info, Mode mode);
 
 // Registers, for every lock and mode, the lock's loop and its floor's loop side by side, runs them once in an order
 // shuffled by `seed`, and calls `emit` with the window object of each (workload "uncontended"). The calling thread is

@@ -50,6 +50,26 @@ constexpr std::string_view to_string(Fairness fairness) {
     return kNames[static_cast<std::size_t>(fairness)];
 }
 
+// The accesses to memory that each operation makes when nobody is in its way, in program order:
+//   [object:]<operation><bits>[.order]   relaxed where no order is named; "(...)" are accesses that exclusion could do
+//   without and that the era makes all the same; "a | b" are the ways through an operation that has several, the
+//   uncontended one first.
+// Operations: ld, st; xchg; cas (a compare-exchange that succeeds); faa (fetch-and-add: an addition or subtraction
+// whose old value is used); add and sub (nothing is used), adds and subs (only the sign of the new value is), addp
+// (only whether it is positive), subz (only whether it is 0).
+// Objects: the lock's word (unnamed); owner (another word of the lock); node (the thread's queue node); token.
+// The compiled lock is held to this, instruction by instruction (tests/platform/codegen_test.py), and its floor is made
+// of it (bench/by_hand.hpp). Empty where the mode is not shared, and for library locks' trylocks, which nobody compiles
+// here.
+struct FastPaths {
+    std::string_view lock = {};
+    std::string_view try_lock = {};
+    std::string_view unlock = {};
+    std::string_view lock_shared = {};
+    std::string_view try_lock_shared = {};
+    std::string_view unlock_shared = {};
+};
+
 struct LockInfo {
     std::string_view name;  // [a-z0-9_:.] and a library's own capitals; a suffix after a dot tells a build or variant
     std::string_view
@@ -71,11 +91,8 @@ struct LockInfo {
     bool convoys;    // FIFO spinning: with more threads than CPUs progress collapses, so the harness refuses it unasked
     bool control;    // a deliberately useless lock for the harness's own tests; never part of a comparison
     std::string_view origin;  // paper, or kernel file, function and release
-    // The bare atomics that one uncontended acquire and release need at least, with their widths in bits, as
-    // bench/floors.cpp names them ("cas32+st8"): the floor beside which the lock's cost is shown. Empty where the mode
-    // is not shared.
-    std::string_view floor_read = {};
-    std::string_view floor_write = {};
+    // What its fast paths do to memory, and so what an uncontended acquire and release cost at least.
+    FastPaths paths = {};
     // In the quick plan, which is to end within minutes: the locks of the debate and today's, not every era between.
     bool quick = true;
 };

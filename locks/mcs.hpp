@@ -62,7 +62,10 @@ class McsLock {
         .convoys = true,
         .control = false,
         .origin = "Mellor-Crummey and Scott 1991; Linux 3.15 kernel/locking/mcs_spinlock.h",
-        .floor_write = "xchg64+cas64",
+        .paths = {.lock = "node:st64 node:st32 xchg64.acq_rel",
+                  .try_lock = "ld64 node:st64 node:st32 cas64.acq_rel",
+                  // A successor that has linked itself is handed the lock without a look at the tail.
+                  .unlock = "node:ld64.acquire cas64.release | node:ld64.acquire node:st32.release"},
     };
 
     McsLock() : tail_(nullptr) { static_assert(sizeof(McsLock) == kInfo.bytes); }
@@ -99,7 +102,7 @@ class McsLock {
         QNode& node = token.node_;
         // acquire (A3, pairs with R3): the successor's node may be written.
         QNode* next = node.next.load(acquire);
-        if (next == nullptr) {
+        if (next == nullptr) [[likely]] {  // so that the uncontended way is the one without a jump
             // release (R4, pairs with A1, A2): the next holder sees what this one did.
             if (tail_.try_cas(&node, nullptr, release)) {
                 P::preempt_on();

@@ -120,7 +120,9 @@ class Mutex310 {
         .convoys = WaitLock::kInfo.convoys,
         .control = false,
         .origin = "Linux 3.12 kernel/mutex.c, arch/x86/include/asm/mutex_64.h",
-        .floor_write = "xadd32+xadd32",
+        .paths = {.lock = "subs32.acquire (token:ld32 owner:st64)",
+                  .try_lock = "cas32.acquire (token:ld32 owner:st64)",
+                  .unlock = "(owner:st64) addp32.release"},
     };
 
     Mutex310() : count_(kFree), owner_(kNobody) {

@@ -30,7 +30,8 @@ constexpr LockInfo library_info(std::string_view name, std::string_view library,
             .hold_across_sleep = true,
             .bytes = bytes,
             .rmw_read = 2,
-            .rmw_write = 2,
+            // A writer claims the lock, then the write phase, and gives both back (disassembled, 2.36).
+            .rmw_write = 4,
             .killable = false,
             .downgrade = false,
             .irq_readers = false,
@@ -39,8 +40,11 @@ constexpr LockInfo library_info(std::string_view name, std::string_view library,
             .convoys = false,
             .control = false,
             .origin = origin,
-            .floor_read = "xadd32+cas32",
-            .floor_write = "cas32+cas32"};
+            // What a rwlock of this kind needs at least, not what the library does.
+            .paths = {.lock = "cas32.acquire",
+                      .unlock = "cas32.release",
+                      .lock_shared = "faa32.acquire",
+                      .unlock_shared = "cas32.release"}};
 }
 
 template <Platform P>

@@ -227,29 +227,28 @@ class OptimisticSpinQueue {
 template <Platform P>
 class OsqLock {
   private:
-    // Locks of this kind that a thread may hold or wait for at once. The tail names a node by number, so nodes cannot
-    // live in tokens.
+    // Tokens of a thread that may be in use at once. The tail names a node by number, so nodes cannot live in tokens.
     static constexpr std::uint32_t kNodes = 8;
     struct Tag {};
     using Queue = OptimisticSpinQueue<P, Tag, kNodes>;
-    struct InUse {
-        std::uint32_t mask = 0;  // bit n: node n of the thread is in a queue; private to the thread
+    struct Given {
+        std::uint32_t tokens = 0;  // made so far
+        std::uint32_t in_use = 0;  // bit n: node n of the thread is in a queue; kept on checked platforms only
     };
+    static Given& given(ThreadId tid) { return P::template PerThread<Given, Tag>::at(tid); }
 
   public:
+    // Tokens take turns over the thread's nodes. As a token is built once, a lock operation need not choose a node.
     class Token {
       public:
-        explicit Token(Ctx<P>& ctx)
-            : nodes_(&Queue::node(ctx.tid * kNodes)),
-              in_use_(P::template PerThread<InUse, Tag>::at(ctx.tid).mask),
-              first_(ctx.tid * kNodes) {}
+        explicit Token(Ctx<P>& ctx) : Token(ctx.tid * kNodes + given(ctx.tid).tokens++ % kNodes) {}
 
       private:
         friend class OsqLock;
-        typename Queue::QNode* nodes_;
-        std::uint32_t& in_use_;
-        ThreadId first_;          // number of the thread's first node
-        std::uint32_t slot_ = 0;  // which of them serves this acquisition
+        explicit Token(ThreadId node_number) : node_(Queue::node(node_number)), number_(node_number) {}
+
+        typename Queue::QNode& node_;
+        ThreadId number_;
     };
 
     static constexpr LockInfo kInfo = {
@@ -271,7 +270,9 @@ class OsqLock {
         .convoys = true,
         .control = false,
         .origin = "Linux 3.16 kernel/locking/mcs_spinlock.c osq_lock, used as a lock of its own",
-        .floor_write = "xchg32+cas32",
+        .paths = {.lock = "token:ld64 token:ld32 node:st32 node:st32 node:st64 xchg32.acq_rel",
+                  .try_lock = "ld32 token:ld64 token:ld32 node:st32 node:st32 node:st64 cas32.acq_rel",
+                  .unlock = "token:ld64 token:ld32 cas32.acq_rel"},
     };
 
     OsqLock() = default;
@@ -280,24 +281,24 @@ class OsqLock {
 
     void lock(Token& token) {
         P::preempt_off();
-        claim_node(token);
-        queue_.lock_with(node_of(token), number_of(token));  // without stops it always ends with the queue
+        use(token);
+        queue_.lock_with(token.node_, token.number_);  // without stops it always ends with the queue
     }
 
     bool try_lock(Token& token) {
         P::preempt_off();
-        claim_node(token);
-        if (queue_.try_lock_with(node_of(token), number_of(token))) {
+        use(token);
+        if (queue_.try_lock_with(token.node_, token.number_)) {
             return true;
         }
-        return_node(token);
+        drop(token);
         P::preempt_on();
         return false;
     }
 
     void unlock(Token& token) {
-        queue_.unlock_with(node_of(token), number_of(token));
-        return_node(token);
+        queue_.unlock_with(token.node_, token.number_);
+        drop(token);
         P::preempt_on();
     }
 
@@ -306,14 +307,21 @@ class OsqLock {
     [[nodiscard]] bool is_constructed() const { return queue_.is_constructed(); }
 
   private:
-    static ThreadId number_of(const Token& token) { return token.first_ + token.slot_; }
-    static typename Queue::QNode& node_of(const Token& token) { return token.nodes_[token.slot_]; }
-    static void claim_node(Token& token) {
-        token.slot_ = static_cast<std::uint32_t>(std::countr_one(token.in_use_));
-        check(token.slot_ < kNodes, "a thread holds more osq locks than it has queue nodes");
-        token.in_use_ |= 1U << token.slot_;
+    // More tokens than nodes may exist, as long as no two in use at once share one: a bug of the user, so it costs
+    // nothing where speed counts.
+    static void use(const Token& token) {
+        if constexpr (P::kChecked) {
+            std::uint32_t& in_use = given(token.number_ / kNodes).in_use;
+            check((in_use & bit(token)) == 0, "a thread holds more osq locks than it has queue nodes");
+            in_use |= bit(token);
+        }
     }
-    static void return_node(const Token& token) { token.in_use_ &= ~(1U << token.slot_); }
+    static void drop(const Token& token) {
+        if constexpr (P::kChecked) {
+            given(token.number_ / kNodes).in_use &= ~bit(token);
+        }
+    }
+    static std::uint32_t bit(const Token& token) { return 1U << token.number_ % kNodes; }
 
     Queue queue_;
 };

@@ -234,8 +234,12 @@ constexpr LockInfo qrw_info(SubWord build, std::string_view name, std::string_vi
             .convoys = true,
             .control = false,
             .origin = origin,
-            .floor_read = "xadd32+xadd32",
-            .floor_write = build == SubWord::mixed ? "cas32+st8" : "cas32+xadd32",
+            .paths = {.lock = "cas32.acquire",
+                      .try_lock = "ld32 cas32.acquire",
+                      .unlock = build == SubWord::mixed ? "st8.release" : "sub32.release",
+                      .lock_shared = "faa32.acquire",
+                      .try_lock_shared = "ld32 faa32.acquire",
+                      .unlock_shared = "sub32.release"},
             .quick = quick};
 }
 

@@ -71,7 +71,9 @@ class QSpinLock {
         .convoys = true,
         .control = false,
         .origin = "Linux 4.20 kernel/locking/qspinlock.c, arch/x86/include/asm/qspinlock.h",
-        .floor_write = kBuild == SubWord::mixed ? "cas32+st8" : "cas32+xadd32",
+        .paths = {.lock = "cas32.acquire",
+                  .try_lock = "ld32 cas32.acquire",
+                  .unlock = kBuild == SubWord::mixed ? "st8.release" : "sub32.release"},
     };
 
     QSpinLock() : word_(0) { static_assert(sizeof(QSpinLock) == kInfo.bytes); }

@@ -65,8 +65,18 @@ class RwlockClassic {
         .convoys = false,
         .control = false,
         .origin = "Linux 3.1-3.15 arch/x86/include/asm/rwlock.h and arch/x86/lib/rwlock.S",
-        .floor_read = sizeof(Word) == 8 ? "xadd64+xadd64" : "xadd32+xadd32",
-        .floor_write = sizeof(Word) == 8 ? "xadd64+xadd64" : "xadd32+xadd32",
+        .paths = sizeof(Word) == 8 ? FastPaths{.lock = "subz64.acquire",
+                                               .try_lock = "subz64.acquire",
+                                               .unlock = "add64.release",
+                                               .lock_shared = "subs64.acquire",
+                                               .try_lock_shared = "subs64.acquire",
+                                               .unlock_shared = "add64.release"}
+                                   : FastPaths{.lock = "subz32.acquire",
+                                               .try_lock = "subz32.acquire",
+                                               .unlock = "add32.release",
+                                               .lock_shared = "subs32.acquire",
+                                               .try_lock_shared = "subs32.acquire",
+                                               .unlock_shared = "add32.release"},
     };
 
     RwlockClassic() : word_(kBias) { static_assert(sizeof(RwlockClassic) == kInfo.bytes); }

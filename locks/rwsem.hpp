@@ -72,8 +72,7 @@ class Rwsem {
         .convoys = WaitLock::kInfo.convoys,
         .control = false,
         .origin = "Linux 6.3 kernel/locking/rwsem.c",
-        .floor_read = "xadd64+xadd64",
-        .floor_write = "cas64+xadd64",
+        .paths = Moves::kPaths,
     };
 
     Rwsem() = default;

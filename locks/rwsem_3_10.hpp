@@ -57,8 +57,12 @@ class Rwsem310 {
         .convoys = WaitLock::kInfo.convoys,
         .control = false,
         .origin = "Linux 3.10 lib/rwsem.c, arch/x86/include/asm/rwsem.h",
-        .floor_read = "xadd64+xadd64",
-        .floor_write = "xadd64+xadd64",
+        .paths = {.lock = "faa64.acquire",
+                  .try_lock = "ld64 cas64.acquire",
+                  .unlock = "faa64.release",
+                  .lock_shared = "adds64.acquire",
+                  .try_lock_shared = "ld64 cas64.acquire",
+                  .unlock_shared = "faa64.release"},
     };
 
     Rwsem310() : count_(0) {

@@ -62,8 +62,12 @@ class Rwsem316 {
         .convoys = WaitLock::kInfo.convoys,
         .control = false,
         .origin = "Linux 3.16 kernel/locking/rwsem-xadd.c, arch/x86/include/asm/rwsem.h",
-        .floor_read = "xadd64+xadd64",
-        .floor_write = "xadd64+xadd64",
+        .paths = {.lock = "faa64.acquire (token:ld32 owner:st64)",
+                  .try_lock = "ld64 cas64.acquire (token:ld32 owner:st64)",
+                  .unlock = "(owner:st64) faa64.release",
+                  .lock_shared = "adds64.acquire",
+                  .try_lock_shared = "ld64 cas64.acquire",
+                  .unlock_shared = "faa64.release"},
     };
 
     Rwsem316() : count_(0), owner_(kNobody) {

@@ -53,8 +53,12 @@ class Rwsem38 {
         .convoys = WaitLock::kInfo.convoys,
         .control = false,
         .origin = "Linux 3.8 lib/rwsem.c, arch/x86/include/asm/rwsem.h",
-        .floor_read = "xadd64+xadd64",
-        .floor_write = "xadd64+xadd64",
+        .paths = {.lock = "faa64.acquire",
+                  .try_lock = "cas64.acquire",
+                  .unlock = "faa64.release",
+                  .lock_shared = "adds64.acquire",
+                  .try_lock_shared = "ld64 cas64.acquire",
+                  .unlock_shared = "faa64.release"},
     };
 
     Rwsem38() : count_(0) {

@@ -69,8 +69,12 @@ class Rwsem50 {
         .convoys = WaitLock::kInfo.convoys,
         .control = false,
         .origin = "Linux 5.0 kernel/locking/rwsem-xadd.c, arch/x86/include/asm/rwsem.h",
-        .floor_read = "xadd64+xadd64",
-        .floor_write = "xadd64+xadd64",
+        .paths = {.lock = "faa64.acquire (token:ld32 owner:st64)",
+                  .try_lock = "ld64 cas64.acquire (token:ld32 owner:st64)",
+                  .unlock = "(owner:st64) faa64.release",
+                  .lock_shared = "adds64.acquire (token:ld32 owner:st64)",
+                  .try_lock_shared = "ld64 cas64.acquire (token:ld32 owner:st64)",
+                  .unlock_shared = "faa64.release"},
         .quick = false,
     };
 

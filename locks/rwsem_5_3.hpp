@@ -89,8 +89,7 @@ class Rwsem53 {
         .convoys = WaitLock::kInfo.convoys,
         .control = false,
         .origin = "Linux 5.3 kernel/locking/rwsem.c",
-        .floor_read = "xadd64+xadd64",
-        .floor_write = "cas64+xadd64",
+        .paths = Moves::kPaths,
         .quick = false,
     };
 

@@ -64,6 +64,16 @@ struct RwsemCount {
     static constexpr std::uint64_t kWriterNonspinnable = 4;  // 5.3 to 5.10
     static constexpr std::uint64_t kOwnerFlags = 7;
 
+    // Of all locks since 5.3. The owner word is there for spinners.
+    static constexpr FastPaths kPaths = {
+        .lock = "cas64.acquire (token:ld32 owner:st64)",
+        .try_lock = "cas64.acquire (token:ld32 owner:st64)",
+        .unlock = "(owner:st64) faa64.release",
+        .lock_shared = "faa64.acquire (token:ld32 owner:ld64 owner:st64)",
+        .try_lock_shared = "ld64 cas64.acquire (token:ld32 owner:ld64 owner:st64)",
+        .unlock_shared = "faa64.release",
+    };
+
     // Failed exchanges in a row that an exploration follows; natively no limit.
     static constexpr std::size_t kClaimBound = 4;
 

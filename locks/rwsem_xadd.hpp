@@ -52,8 +52,14 @@ struct RwsemXadd {
     static constexpr std::size_t kGrantBound = 4;
 
     static constexpr bool active(std::int64_t count) { return (count & kActiveMask) != 0; }
-    // Somebody waits and nobody is active: the one that sees this wakes.
-    static constexpr bool must_wake(std::int64_t count) { return count < 0 && !active(count); }
+    // Somebody waits and nobody is active: the one that sees this wakes. In two steps, or GCC jumps on the way of the
+    // uncontended, to which one look is enough.
+    static constexpr bool must_wake(std::int64_t count) {
+        if (count >= 0) [[likely]] {
+            return false;
+        }
+        return !active(count);
+    }
 
     // The reader's fast path: true when taken. When not, the unit stays in the count for enqueue to turn into waiting.
     static bool claim_read(Count& count) {

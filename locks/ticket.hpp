@@ -49,7 +49,7 @@ class TicketLock {
         .convoys = true,
         .control = false,
         .origin = "Mellor-Crummey and Scott 1991; Linux 2.6.25-4.1 arch/x86/include/asm/spinlock.h",
-        .floor_write = "xadd32+st16",
+        .paths = {.lock = "faa32.acquire", .try_lock = "ld32 cas32.acquire", .unlock = "ld16 st16.release"},
     };
 
     TicketLock() : word_(0) {}

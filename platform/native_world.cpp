@@ -51,7 +51,7 @@ void default_release(void* base, std::size_t bytes) { munmap(base, bytes); }
 
 }  // namespace
 
-thread_local ThreadHeader* current_thread = nullptr;
+constinit thread_local ThreadHeader* current_thread = nullptr;
 
 World& World::get() {
     static World world;

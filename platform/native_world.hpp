@@ -90,8 +90,9 @@ class World {
     std::size_t distance_cpus_ = 0;
 };
 
-// The calling thread's block, set by ThreadScope; null on threads that are not part of a trial.
-extern thread_local ThreadHeader* current_thread;
+// The calling thread's block, set by ThreadScope; null on threads that are not part of a trial. constinit: else each
+// use would first ask, with a call, whether it is constructed yet.
+extern constinit thread_local ThreadHeader* current_thread;
 
 // Makes the calling thread number `tid` of the trial until the end of the scope.
 class ThreadScope {

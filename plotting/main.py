@@ -5,7 +5,7 @@ import os
 import pathlib
 import sys
 
-from plotting import cells, draw, ratios, report, runfiles, shares, table
+from plotting import cells, costs, draw, ratios, report, runfiles, shares, table
 from plotting import throughput, transfers, uncontended, verdict, waits
 
 FORMATS = ("png", "svg")
@@ -30,8 +30,13 @@ def parse(arguments):
                "written, 2 wrong usage, 3 a Python package is missing.")
     parser.add_argument("dirs", metavar="DIR", nargs="+", type=pathlib.Path, help="folder of a run (with run.json)")
     parser.add_argument("--out", type=pathlib.Path, help="where to write; default: DIR, if there is only one")
+    parser.add_argument("--table", choices=("uncontended",),
+                        help="print this table in Markdown, and draw nothing: what each lock costs that nobody else "
+                             "wants, beside its floor, and why")
     parser.add_argument("--format", type=formats, default=list(FORMATS), help="png, svg or both (default): png,svg")
     options = parser.parse_args(arguments)
+    if options.table and len(options.dirs) > 1:
+        parser.error("--table: of one run at a time")
     if options.out is None and len(options.dirs) > 1:
         parser.error("several runs: say where the figures go with --out=DIR")
     if len({path.resolve() for path in options.dirs}) != len(options.dirs):
@@ -59,6 +64,9 @@ def plot(options):
     runs = [runfiles.read_run(path, number) for number, path in enumerate(options.dirs)]
     draw.use_style()
     datasets = cells.datasets_of(runs)
+    if options.table:
+        costs.show(datasets[0], f"./plot.py {options.dirs[0]} --table={options.table}")
+        return 0
     sections, figures = [], []
     for warning in [warning for run in runs for warning in run.warnings]:
         print(f"plot.py: warning: {warning}", file=sys.stderr)

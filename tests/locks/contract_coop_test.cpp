@@ -36,8 +36,15 @@ TYPED_TEST(LockContract, TypeAndInfoAgree) {
     static_assert(info_matches_type<Coop, TypeParam>());
     static_assert(sizeof(TypeParam) == TypeParam::kInfo.bytes);
     static_assert(!TypeParam::kInfo.control);
-    EXPECT_FALSE(TypeParam::kInfo.floor_write.empty());
-    EXPECT_EQ(TypeParam::kInfo.floor_read.empty(), !TypeParam::kInfo.shared);
+    // That the paths are true is for tests/platform/codegen_test.py.
+    for (const std::string_view path :
+         {TypeParam::kInfo.paths.lock, TypeParam::kInfo.paths.try_lock, TypeParam::kInfo.paths.unlock}) {
+        EXPECT_FALSE(path.empty());
+    }
+    for (const std::string_view path : {TypeParam::kInfo.paths.lock_shared, TypeParam::kInfo.paths.try_lock_shared,
+                                        TypeParam::kInfo.paths.unlock_shared}) {
+        EXPECT_EQ(path.empty(), !TypeParam::kInfo.shared);
+    }
 }
 
 TYPED_TEST(LockContract, MixedSectionsExcludeAndNobodyIsForgotten) {
