@@ -60,8 +60,8 @@ struct PapiState {
 [[nodiscard]] std::unique_ptr<EventSet> make_papi_set(const EngineOptions& options);
 [[nodiscard]] std::unique_ptr<EventSet> make_kernel_set(const EngineOptions& options);
 
-// libpfm4's name of the CPU that proc/cpuinfo under `root` tells, known to the installed libpfm4 or not; empty: no table
-// is for it.
+// libpfm4's name of the CPU that proc/cpuinfo under `root` tells, known to the installed libpfm4 or not; empty: no
+// table is for it.
 [[nodiscard]] std::string pmu_of_cpu(const std::filesystem::path& root);
 
 }  // namespace lockbench

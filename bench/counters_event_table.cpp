@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Names as in libpfm4 4.13, for emr, gnr and Zen 5 as in later releases; codes as in the vendors' event lists (Intel
-// perfmon; AMD's processor programming references, for Zen 1 as likwid carries them; Arm's TRMs). None was compared with
-// known transfers on hardware. tests/bench/counters_codes_test.cpp has the codes a second time, and asks PAPI for every
-// name on a fake PMU. A name of libpfm4 that encodes something else than the vendor's list is not used: the kernel is
-// asked by the vendor's code.
+// perfmon; AMD's processor programming references, for Zen 1 as likwid carries them; Arm's manuals). None was compared
+// with known transfers on hardware. tests/bench/counters_codes_test.cpp has the codes a second time and asks PAPI for
+// every name on a fake PMU. A name of libpfm4 that encodes something else than the vendor's list is not used: the
+// kernel is asked by the vendor's code.
 //
 // Why two figures on Intel: events that count retired loads see the polling loads of a waiter, while the locked
 // instruction that takes the line is a request for ownership (RFO) and counts there. Why at most two RFO and remote
@@ -100,8 +100,8 @@ constexpr std::array kBroadwell = {
     row("lock_instructions", "MEM_UOPS_RETIRED:LOCK_LOADS", core_event(0x21d0), kLockLoads, kLevelGeneric),
 };
 
-// Errata of these two (HSD29, HSM30, BDM100) let the XSNP events undercount with hyper-threading on. libpfm4 encodes the
-// remote request for ownership 0x1038400002 and 0x103c000002.
+// Errata of these two (HSD29, HSM30, BDM100) let the XSNP events undercount with hyper-threading on. libpfm4 encodes
+// the remote request for ownership 0x1038400002 and 0x103c000002.
 constexpr std::array kHaswellEp = {
     row("hitm_loads_local", "MEM_LOAD_UOPS_L3_HIT_RETIRED:XSNP_HITM", core_event(0x04d2), kHitmLoads),
     row("hitm_rfo_local", "OFFCORE_RESPONSE_0:DMND_RFO:L3_HIT:SNP_HITM", offcore(0x1b7, 0x10003c0002), kHitmRfo),

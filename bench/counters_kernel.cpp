@@ -99,8 +99,8 @@ class KernelSet final : public EventSet {
     }
 
     std::optional<EventError> start() override {
-        // Resetting a count does not reset its times, so those from before are taken off. Read before they start, as the
-        // reading would be counted; a group that was in error cannot be read and keeps what it had.
+        // Resetting a count does not reset its times, so those from before are taken off. Read before they start, as
+        // the reading would be counted; a group that was in error cannot be read and keeps what it had.
         readings_.resize(leaders());
         now_.assign(leaders(), {});  // here and not in stop(), which runs inside the window
         static_cast<void>(read_all(readings_));

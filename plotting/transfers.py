@@ -139,8 +139,8 @@ def figure_of(writer, variant, counts, name, title):
                     "their titles say.")
     scaled = scaled_counters(everything)
     if scaled:
-        caption += (" Took turns, values scaled up from the part of the window they counted: "
-                    + ", ".join(f"{name} (down to {share * 100:.0f} %)" for name, share in sorted(scaled.items())) + ".")
+        parts = ", ".join(f"{name} (down to {share * 100:.0f} %)" for name, share in sorted(scaled.items()))
+        caption += f" Took turns, values scaled up from the part of the window they counted: {parts}."
     if names[MAX_COUNTERS:]:
         caption += f" Not shown: {', '.join(names[MAX_COUNTERS:])}."
     writer.save(figure, name, title, caption)

@@ -2,7 +2,8 @@
 // A kernel to play with: libpapi and our own code open events through the C library's syscall(), and the syscall()
 // defined here, in the executable or in a preloaded library, comes before the C library's. So perf_event_open can be
 // that of a kernel with a PMU of N counters, of one that forbids the call, of one without it. Hardware events count as
-// the kernel's task clock; what was asked for is written down. To be included by one source of an executable or library.
+// the kernel's task clock; what was asked for is written down. To be included by one source of an executable or
+// library.
 #pragma once
 
 #include <dlfcn.h>
