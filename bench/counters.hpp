@@ -116,7 +116,7 @@ class CounterProvider {
 struct CounterRequest {
     // Names or globs. Empty: transfer events and what goes with them, generic misses only where there is no transfer
     // event. The getrusage counters come always, as windows are flagged by them.
-    std::vector<std::string> select;
+    std::vector<std::string> select = {};
     std::filesystem::path root = "/";  // where proc and sys are looked for
     bool use_papi = true;
     // More events than the CPU has counters take turns. Without it those that come last in the table are left out.
@@ -148,7 +148,7 @@ struct ThreadUsage {
 struct CounterReading {
     std::vector<std::optional<std::int64_t>> values;
     std::vector<std::string> reasons;
-    std::vector<double> shares;  // as ThreadCounters::shares
+    std::vector<double> shares = {};  // as ThreadCounters::shares
 };
 
 // A window's `counters` and `counters_reason`: the sum over threads, null as soon as one thread has none, as a part is

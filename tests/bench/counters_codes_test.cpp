@@ -252,8 +252,7 @@ TEST(Codes, ByNameThroughPapi) {
                 kernel.active = true;
                 nlohmann::json rows;
                 for (const EventRow& row : table.rows) {
-                    rows[std::string(row.name)] =
-                        count_alone({.select = {}, .root = "/nowhere"}, std::string(row.name));
+                    rows[std::string(row.name)] = count_alone({.root = "/nowhere"}, std::string(row.name));
                 }
                 return rows;
             });
@@ -308,7 +307,7 @@ void expect_by_code(const testing::FakeTree& tree, const std::string& pmu) {
         nlohmann::json counted;
         const auto rows = expected().at(pmu);
         for (const auto& [name, wanted] : rows) {
-            counted[name] = count_alone({.select = {}, .root = tree.root(), .use_papi = false}, name);
+            counted[name] = count_alone({.root = tree.root(), .use_papi = false}, name);
         }
         return counted;
     });

@@ -159,7 +159,7 @@ TEST_F(FakePmu, GenericMissesAreTriedWhereNoTransferEventIsKnown) {
     const nlohmann::json result = in_child([] {
         kernel.active = true;
         setenv("LIBPFM_FORCE_PMU", "amd64_fam10h_istanbul", 1);
-        return count_window({.select = {}, .root = "/nowhere"});
+        return count_window({.root = "/nowhere"});
     });
     expect_whole(result);
     EXPECT_EQ(result["reasons"]["line_transfers"], "no event that counts transfers is known for this CPU");
@@ -243,7 +243,7 @@ TEST_F(FakePmu, AnUnknownCpuIsSaidToBeAndTheKernelCountsItsOwnEvents) {
     const nlohmann::json result = in_child([] {
         forget_every_pmu();
         kernel.active = true;
-        return count_window({.select = {}, .root = "/nowhere"});
+        return count_window({.root = "/nowhere"});
     });
     expect_whole(result);
     EXPECT_NE(result["plan"]["note"].get<std::string>().find("unknown to the installed libpfm4"), std::string::npos);
@@ -260,7 +260,7 @@ TEST_F(FakePmu, ACpuNewerThanLibpfmCountsByCode) {
         testing::put_cpu(tree, "AuthenticAMD", 26, 2, 1);
         forget_every_pmu();
         kernel.active = true;
-        return count_window({.select = {}, .root = tree.root()});
+        return count_window({.root = tree.root()});
     });
     expect_whole(result);
     EXPECT_EQ(result["plan"]["pmu"], "amd64_fam1ah_zen5");
@@ -272,7 +272,7 @@ TEST_F(FakePmu, ACpuNewerThanLibpfmCountsByCode) {
 TEST_F(FakePmu, NoNameOfAnyPmuIsSaidToo) {
     const nlohmann::json result = in_child([] {
         setenv("LIBPFM_FORCE_PMU", "no_such_pmu", 1);
-        return count_window({.select = {}, .root = "/nowhere"});
+        return count_window({.root = "/nowhere"});
     });
     expect_whole(result);
     EXPECT_NE(result["plan"]["note"].get<std::string>().find("unknown to the installed libpfm4"), std::string::npos);
@@ -281,7 +281,7 @@ TEST_F(FakePmu, NoNameOfAnyPmuIsSaidToo) {
 TEST_F(FakePmu, PapiIsLeftAloneWhereItIsNotAskedFor) {
     const nlohmann::json result = in_child([] {
         kernel.active = true;
-        return count_window({.select = {}, .use_papi = false});
+        return count_window({.use_papi = false});
     });
     expect_whole(result);
     EXPECT_EQ(result["plan"]["note"], "PAPI was not asked for");
