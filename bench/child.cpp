@@ -43,7 +43,7 @@ class Block {
   public:
     Block(const RunFiles& files, std::uint32_t block)
         : plan_(plan_from_json(files.read_run().at("plan"))), block_(block), writer_(files.windows_jsonl()) {
-        counters_ = make_counter_provider({.select = plan_.counters});
+        counters_ = make_counter_provider({.select = plan_.counters, .multiplex = plan_.multiplex});
         for (const nlohmann::json& window : files.read_windows()) {
             if (window.at("workload") == "uncontended") {
                 uncontended_done_ |= window.at("block") == block_;
@@ -118,15 +118,7 @@ class Block {
     double measure_and_append(const PlannedWindow& window) {
         const PlannedCell& cell = plan_.cells[window.cell];
         tell("begin", window.order);
-        WindowRequest request;
-        request.params = cell.params;
-        request.cpus = cell.place.cpus;
-        request.qnode_nodes = cell.place.qnode_nodes;
-        request.homes = cell.place.homes;
-        request.window_ns = plan_.window_ns;
-        request.warmup_ns = plan_.warmup_ns;
-        request.sample_every = cell.untimed ? 0 : plan_.sample_every;
-        request.seed = plan_.seed + window.order;
+        WindowRequest request = window_request(plan_, cell, plan_.seed + window.order);
         request.counters = counters_.get();
         request.interrupted = &interrupted;
         const WindowResult result = cell.workload->run(request);
@@ -186,6 +178,19 @@ void initialize_runner(const std::vector<std::string>& flags) {
 }
 
 }  // namespace
+
+WindowRequest window_request(const RunPlan& plan, const PlannedCell& cell, std::uint64_t seed) {
+    WindowRequest request;
+    request.params = cell.params;
+    request.cpus = cell.place.cpus;
+    request.qnode_nodes = cell.place.qnode_nodes;
+    request.homes = cell.place.homes;
+    request.window_ns = plan.window_ns;
+    request.warmup_ns = plan.warmup_ns;
+    request.sample_every = cell.untimed ? 0 : plan.sample_every;
+    request.seed = seed;
+    return request;
+}
 
 int run_child(const std::filesystem::path& dir, std::uint32_t block) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);

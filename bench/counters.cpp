@@ -7,11 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <set>
 
-#include "bench/counters_candidates.hpp"
 #include "bench/counters_event_table.hpp"
-#include "bench/glob.hpp"
 #include "platform/check.hpp"
 
 namespace lockbench {
@@ -28,28 +25,13 @@ constexpr std::array<std::string_view, 7> kLevelTexts = {
     "nothing is counted",
 };
 
-class RusageProvider final : public CounterProvider {
-  public:
-    RusageProvider(const CounterRequest& request, const std::string& reason) {
-        for (const Candidate& candidate : selected_candidates(candidates_for(""), request.select)) {
-            plan_.unavailable.push_back({candidate.spec, reason});
-        }
-        plan_.counted = rusage_specs();
-        set_level(plan_);
-    }
-    const CounterPlan& probe() override { return plan_; }
-    [[nodiscard]] std::unique_ptr<ThreadCounters> make_thread_set() override {
-        return std::make_unique<RusageThreadCounters>();
-    }
-
-  private:
-    CounterPlan plan_;
-};
-
 nlohmann::ordered_json entry_of(const CounterSpec& spec, const std::string* reason) {
     nlohmann::ordered_json entry;
     entry["name"] = spec.name;
     entry["event"] = spec.event;
+    const bool has_code = spec.source == CounterSource::papi || spec.source == CounterSource::kernel;
+    entry["by"] = source_name(spec.source);
+    entry["code"] = has_code ? nlohmann::ordered_json(perf_syntax(spec.code)) : nlohmann::ordered_json();
     entry["level"] = spec.level;
     entry["unit"] = spec.unit;
     entry["counts"] = spec.what_it_counts;
@@ -106,20 +88,6 @@ void set_level(CounterPlan& plan) {
     }
 }
 
-std::vector<Candidate> selected_candidates(std::vector<Candidate> all, const std::vector<std::string>& globs) {
-    if (globs.empty()) {
-        return all;
-    }
-    std::erase_if(all, [&globs](const Candidate& candidate) {
-        return std::none_of(globs.begin(), globs.end(),
-                            [&](const std::string& glob) { return glob_matches(glob, candidate.spec.name); });
-    });
-    for (Candidate& candidate : all) {
-        candidate.fallback = false;  // asked for by name, so it stands in for nothing
-    }
-    return all;
-}
-
 ThreadUsage thread_usage_now() {
     rusage usage{};
     check(getrusage(RUSAGE_THREAD, &usage) == 0, "getrusage(RUSAGE_THREAD) cannot fail");
@@ -131,57 +99,27 @@ ThreadUsage operator-(const ThreadUsage& after, const ThreadUsage& before) {
             after.involuntary_switches - before.involuntary_switches, after.minor_faults - before.minor_faults};
 }
 
-std::vector<std::optional<std::int64_t>> RusageThreadCounters::stop() {
-    const ThreadUsage used = thread_usage_now() - before_;
-    return {used.voluntary_switches, used.involuntary_switches, used.minor_faults};
-}
-
-std::vector<std::string> RusageThreadCounters::reasons() const {
-    return std::vector<std::string>(rusage_specs().size());
-}
-
-std::unique_ptr<CounterProvider> make_rusage_provider(const CounterRequest& request, const std::string& reason) {
-    return std::make_unique<RusageProvider>(request, reason);
-}
-
-std::vector<std::string> counter_names() {
-    std::vector<std::string> names;
-    std::set<std::string> seen;
-    const auto add = [&](const std::string& name) {
-        if (seen.insert(name).second) {
-            names.push_back(name);
-        }
-    };
-    for (const EventTable& table : event_tables()) {
-        for (const EventRow& row : table.rows) {
-            add(std::string(row.name));
-        }
-    }
-    for (const Candidate& candidate : candidates_for("")) {
-        add(candidate.spec.name);
-    }
-    for (const CounterSpec& spec : rusage_specs()) {
-        add(spec.name);
-    }
-    return names;
-}
-
 CounterTotals total_counters(const CounterPlan& plan, const std::vector<CounterReading>& threads) {
-    CounterTotals totals{nlohmann::ordered_json::object(), nlohmann::ordered_json::object()};
+    CounterTotals totals{nlohmann::ordered_json::object(), nlohmann::ordered_json::object(),
+                         nlohmann::ordered_json::object()};
     for (std::size_t i = 0; i < plan.counted.size(); ++i) {
         const std::string& name = plan.counted[i].name;
         std::int64_t sum = 0;
         std::string reason = threads.empty() ? "no thread was counted" : "";
+        double share = 1;
         for (const CounterReading& thread : threads) {
-            check(thread.values.size() == plan.counted.size(), "a thread's reading has one value a counter");
-            sum += thread.values[i].value_or(0);
-            if (!thread.values[i] && reason.empty()) {
+            const std::optional<std::int64_t> value = i < thread.values.size() ? thread.values[i] : std::nullopt;
+            sum += value.value_or(0);
+            share = std::min(share, i < thread.shares.size() ? thread.shares[i] : 1);
+            if (!value && reason.empty()) {
                 reason = i < thread.reasons.size() && !thread.reasons[i].empty() ? thread.reasons[i] : "not counted";
             }
         }
         totals.counters[name] = reason.empty() ? nlohmann::ordered_json(sum) : nlohmann::ordered_json();
         if (!reason.empty()) {
             totals.reasons[name] = reason;
+        } else if (share < 1) {
+            totals.shares[name] = share;
         }
     }
     for (const UnavailableCounter& missing : plan.unavailable) {
@@ -211,6 +149,8 @@ nlohmann::ordered_json to_json(const CounterPlan& plan) {
     json["level_text"] = level_text(plan.level);
     json["pmu"] = text_or_null(plan.pmu);
     json["domain"] = text_or_null(plan.domain);
+    json["note"] = text_or_null(plan.note);
+    json["multiplexed"] = plan.multiplexed;
     json["counters"] = counters_list(plan);
     return json;
 }
@@ -220,8 +160,15 @@ std::string counters_text(const CounterPlan& plan) {
     if (!plan.pmu.empty()) {
         text += fmt::format("  event table {}{}\n", plan.pmu, plan.domain.empty() ? "" : ", counts in " + plan.domain);
     }
+    if (!plan.note.empty()) {
+        text += fmt::format("  {}\n", plan.note);
+    }
+    if (plan.multiplexed) {
+        text += "  hardware events take turns: their values are scaled from the part of the window they counted\n";
+    }
     for (const CounterSpec& spec : plan.counted) {
-        text += fmt::format("  {:<22} {} ({}; {})\n", spec.name, spec.what_it_counts, spec.unit, spec.event);
+        text += fmt::format("  {:<22} {} ({}; level {}; {} {})\n", spec.name, spec.what_it_counts, spec.unit,
+                            spec.level, source_name(spec.source), spec.event);
     }
     // One block a reason: on most hosts one cause takes away many counters.
     std::vector<std::string> order;

@@ -74,17 +74,6 @@ std::string no_event_text(const RefusalContext& context, const CounterHost& host
     return fmt::format("the kernel does not have this event on this CPU ({})", context.detail);
 }
 
-std::string component_text(const RefusalContext& context, const CounterHost& host) {
-    if (context.detail.find("paranoid") != std::string::npos) {
-        return fmt::format("PAPI is switched off: {}", paranoid_advice(host));
-    }
-    if (context.detail.find("no default PMU") != std::string::npos ||
-        context.detail.find("no PMUs found") != std::string::npos) {
-        return "this CPU is unknown to the installed libpfm4, which switches PAPI off: a newer libpfm4 may know it";
-    }
-    return fmt::format("PAPI's perf_event component is off: {}", context.detail);
-}
-
 }  // namespace
 
 CounterHost probe_counter_host(const std::filesystem::path& root) {
@@ -103,10 +92,6 @@ CounterHost probe_counter_host(const std::filesystem::path& root) {
 
 std::string refusal_text(const RefusalContext& context, const CounterHost& host) {
     switch (context.refusal) {
-        case Refusal::component:
-            return component_text(context, host);
-        case Refusal::name:
-            return "unknown event: libpfm4 has no such name for this CPU";
         case Refusal::no_event:
             return no_event_text(context, host);
         case Refusal::permission:
@@ -119,7 +104,9 @@ std::string refusal_text(const RefusalContext& context, const CounterHost& host)
         case Refusal::invalid:
             if (context.hardware_added > 0) {
                 return fmt::format(
-                    "too many events: {} hardware events fill this CPU's counters; ask for fewer by name",
+                    "too many events: {} hardware events fill this CPU's counters; ask for fewer by name, or let all "
+                    "take "
+                    "turns with --multiplex",
                     context.hardware_added);
             }
             return fmt::format("the kernel calls this event invalid ({})", context.detail);
@@ -127,11 +114,24 @@ std::string refusal_text(const RefusalContext& context, const CounterHost& host)
             return fmt::format("cannot count beside the {} other hardware events ({})", context.hardware_added,
                                context.detail);
         case Refusal::start:
-            return fmt::format("could not be started ({})", context.detail);
+            return fmt::format("could not be started beside {} other hardware events ({})", context.hardware_added,
+                               context.detail);
+        case Refusal::no_turn:
+            return "took turns with the other events and had none in this window: ask for fewer by name";
         case Refusal::other:
             break;
     }
-    return fmt::format("PAPI refuses: {}", context.detail);
+    return fmt::format("refused: {}", context.detail);
+}
+
+std::string papi_off_text(const std::string& words, const CounterHost& host) {
+    if (words.find("paranoid") != std::string::npos) {
+        return fmt::format("PAPI is switched off: {}", paranoid_advice(host));
+    }
+    if (words.find("no default PMU") != std::string::npos || words.find("no PMUs found") != std::string::npos) {
+        return "this CPU is unknown to the installed libpfm4, which switches PAPI off: a newer libpfm4 may know it";
+    }
+    return fmt::format("PAPI's perf_event component is off: {}", words);
 }
 
 }  // namespace lockbench

@@ -24,14 +24,13 @@ struct CounterHost {
 
 // What an event met when it was asked for, in the order of the checks.
 enum class Refusal {
-    component,  // PAPI's perf_event component is off
-    name,       // libpfm4 knows no such event on this CPU
-    no_event,   // the kernel does not have it
+    no_event,  // the kernel does not have it
     permission,
     no_syscall,
     invalid,   // the kernel calls it invalid: after other events, there are too many of them
     conflict,  // cannot be scheduled beside the others
     start,     // added, but did not start
+    no_turn,   // takes turns with others and had none
     other,
 };
 
@@ -39,9 +38,12 @@ struct RefusalContext {
     Refusal refusal = Refusal::other;
     bool hardware = true;
     std::size_t hardware_added = 0;  // events that already count
-    std::string detail;              // PAPI's own words
+    std::string detail;              // in the words of who refused
 };
 
 [[nodiscard]] std::string refusal_text(const RefusalContext& context, const CounterHost& host);
+
+// Why PAPI's perf_event component is off, by its own words.
+[[nodiscard]] std::string papi_off_text(const std::string& words, const CounterHost& host);
 
 }  // namespace lockbench

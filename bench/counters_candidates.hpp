@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// What the providers share: the choice among candidates and the getrusage counters of a thread.
+// What to try on a CPU, made of the event table: the choice of the CPU's table and of the rows asked for.
 #pragma once
 
-#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/counters.hpp"
@@ -11,21 +11,25 @@
 
 namespace lockbench {
 
+struct Candidate {
+    CounterSpec spec;        // its source is what the row says; whoever counts it settles the way
+    std::string papi_event;  // empty: PAPI cannot say it
+    std::string absent;      // not empty: known to be missing, for this reason
+    bool fallback = false;   // tried only where no transfer event counts, or when asked for by name
+    bool hardware = true;
+};
+
+// The first of `pmus` that a table names; empty if none does.
+[[nodiscard]] std::string choose_pmu(const std::vector<std::string>& pmus);
+
+// Best first. An unknown or empty pmu gives the generic and software candidates and one `line_transfers` row.
+[[nodiscard]] std::vector<Candidate> candidates_for(std::string_view pmu);
+
 // Those that a glob names, in table order; all if there is no glob.
 [[nodiscard]] std::vector<Candidate> selected_candidates(std::vector<Candidate> all,
                                                          const std::vector<std::string>& globs);
 
-// Values in the order of rusage_specs().
-class RusageThreadCounters final : public ThreadCounters {
-  public:
-    void open() override {}
-    void start() override { before_ = thread_usage_now(); }
-    std::vector<std::optional<std::int64_t>> stop() override;
-    void close() override {}
-    [[nodiscard]] std::vector<std::string> reasons() const override;
-
-  private:
-    ThreadUsage before_;
-};
+// The getrusage counters, in the order of ThreadUsage.
+[[nodiscard]] std::vector<CounterSpec> rusage_specs();
 
 }  // namespace lockbench

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Which events count the movement of cache lines on which CPU, under libpfm4's names.
+// Which events count the movement of cache lines on which CPU: libpfm4's name where libpfm4 says what is meant, and in
+// every row the code that the kernel is asked for, so that a CPU newer than the installed libpfm4 counts too.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,36 +15,40 @@ namespace lockbench {
 
 struct EventRow {
     std::string_view name;
-    std::string_view
-        event;  // without the PMU's name unless it belongs to another PMU; empty: there is none, and `absent` says why
+    CounterSource source;    // papi: PAPI first, the kernel where PAPI cannot; kernel: by its code only; none: absent
+    std::string_view event;  // libpfm4's name without the PMU's, or the vendor's where only the kernel is asked
+    EventCode code;
     std::string_view what_it_counts;
     int level;
-    std::string_view absent = {};
+    std::string_view absent;  // why there is none, in a row without a source
 };
 
-// One table serves all CPUs whose event names agree. `pmus` are libpfm4's names, blank-separated.
+// One table serves all CPUs whose events agree.
 struct EventTable {
-    std::string_view pmus;
+    std::string_view pmus;  // libpfm4's names, blank-separated
+    std::string_view cpus;  // the same for people
     std::span<const EventRow> rows;
+    std::string_view tested;   // how, where there is no such CPU; tests/bench/counters_codes_test.cpp does what it says
+    std::string_view counted;  // on which hardware somebody compared the counts with known transfers; empty: never
 };
+
+// For EventTable::tested.
+inline constexpr std::string_view kTestedNamesAndCodes = "name through PAPI and code, on a fake PMU";
+inline constexpr std::string_view kTestedCodes = "code, on a fake PMU; libpfm4 4.13 does not know the CPU";
+inline constexpr std::string_view kTestedCodesOfArm = "code, on a fake PMU; the name is in libpfm4 on arm64 only";
 
 [[nodiscard]] std::span<const EventTable> event_tables();
 
-// The first of `pmus` that a table names; empty if none does.
-[[nodiscard]] std::string choose_pmu(const std::vector<std::string>& pmus);
+// Rows of every CPU, with the kernel's own names: generic hardware events, those tried where no transfer event counts,
+// software events.
+[[nodiscard]] std::span<const EventRow> generic_rows();
+[[nodiscard]] std::span<const EventRow> fallback_rows();
+[[nodiscard]] std::span<const EventRow> software_rows();
 
-struct Candidate {
-    CounterSpec spec;
-    std::string absent;     // not empty: known to be missing, for this reason
-    bool fallback = false;  // tried only where no transfer event counts, or when asked for by name
-    bool hardware = true;
-};
+// "PAPI", "perf_event_open", "getrusage"; empty for none.
+[[nodiscard]] std::string_view source_name(CounterSource source);
 
-// What to try on a CPU, best first. An unknown or empty pmu gives the generic and software candidates and one
-// `line_transfers` row.
-[[nodiscard]] std::vector<Candidate> candidates_for(std::string_view pmu);
-
-// The getrusage counters, in the order of ThreadUsage.
-[[nodiscard]] std::vector<CounterSpec> rusage_specs();
+// "cpu/config=0x1b7,config1=0x103fc00002/", as `perf stat -e` takes it; "cycles" and the like for the kernel's own.
+[[nodiscard]] std::string perf_syntax(const EventCode& code);
 
 }  // namespace lockbench

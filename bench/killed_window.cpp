@@ -57,6 +57,7 @@ json killed_window(const RunPlan& plan, const PlannedWindow& window, const std::
                             "handoff",
                             "counters",
                             "counters_reason",
+                            "counters_share",
                             "usage",
                             "events",
                             "uncontended"}) {

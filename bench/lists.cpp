@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bench/counters.hpp"
+#include "bench/counters_event_table.hpp"
 #include "bench/errors.hpp"
 #include "bench/host_setup.hpp"
 #include "bench/nearest.hpp"
@@ -46,24 +47,26 @@ json placements_list() {
     return list;
 }
 
-json counters_list() {
+json counters_json() { return lockbench::counters_list(make_counter_provider({})->probe()); }
+
+// The whole event table: what would be counted on which CPU.
+json events_list() {
     json list = json::array();
-    const auto provider = make_counter_provider({});
-    const CounterPlan& plan = provider->probe();
-    const auto add = [&](const CounterSpec& spec, bool available, const std::string& reason) {
-        list.push_back({{"name", spec.name},
-                        {"event", spec.event},
-                        {"counts", spec.what_it_counts},
-                        {"level", spec.level},
-                        {"unit", spec.unit},
-                        {"available", available},
-                        {"reason", available ? json(nullptr) : json(reason)}});
-    };
-    for (const CounterSpec& spec : plan.counted) {
-        add(spec, true, "");
-    }
-    for (const UnavailableCounter& counter : plan.unavailable) {
-        add(counter.spec, false, counter.reason);
+    for (const EventTable& table : event_tables()) {
+        for (const EventRow& row : table.rows) {
+            const bool none = row.source == CounterSource::none;
+            list.push_back({{"cpus", table.cpus},
+                            {"pmus", table.pmus},
+                            {"counter", row.name},
+                            {"counts", row.what_it_counts},
+                            {"event", none ? json(nullptr) : json(row.event)},
+                            {"by", none ? json(nullptr) : json(source_name(row.source))},
+                            {"code", none ? json(nullptr) : json(perf_syntax(row.code))},
+                            {"level", row.level},
+                            {"tested", none ? json(nullptr) : json(table.tested)},
+                            {"counted_on", table.counted.empty() ? json(nullptr) : json(table.counted)},
+                            {"reason", none ? json(row.absent) : json(nullptr)}});
+        }
     }
     return list;
 }
@@ -118,9 +121,41 @@ void print_workloads(const json& list) {
     fmt::print("\n*: shown in figures and verdicts. Parameters: lockbench list params.\n");
 }
 
-void print_available(const json& list, const char* what) {
+void print_counters(const json& list) {
     for (const json& entry : list) {
-        fmt::print("{:<26} {}\n", entry["name"].get<std::string>(), entry[what].get<std::string>());
+        fmt::print("{:<26} level {}: {}\n", entry["name"].get<std::string>(), entry["level"].get<int>(),
+                   entry["counts"].get<std::string>());
+        if (entry["available"].get<bool>()) {
+            fmt::print("{:<26} by {}: {}\n", "", entry["by"].get<std::string>(), entry["event"].get<std::string>());
+        } else {
+            fmt::print("{:<26} not here: {}\n", "", entry["reason"].get<std::string>());
+        }
+    }
+    fmt::print("\n");
+    for (int level = kLevelTransfer; level <= kLevelNone; ++level) {
+        fmt::print("level {}: {}\n", level, level_text(level));
+    }
+}
+
+void print_events(const json& list) {
+    std::string cpus;
+    for (const json& entry : list) {
+        if (cpus != entry["cpus"].get<std::string>()) {
+            cpus = entry["cpus"].get<std::string>();
+            fmt::print("{}\n", cpus);
+        }
+        const bool none = entry["event"].is_null();
+        fmt::print("  {:<26} level {}  {}\n", entry["counter"].get<std::string>(), entry["level"].get<int>(),
+                   none ? "none: " + entry["reason"].get<std::string>()
+                        : fmt::format("{} ({}; {})", entry["event"].get<std::string>(), entry["by"].get<std::string>(),
+                                      entry["code"].get<std::string>()));
+    }
+    fmt::print("\nHow each was tested, and on which hardware it was counted: --json, and docs/counters.md.\n");
+}
+
+void print_available(const json& list) {
+    for (const json& entry : list) {
+        fmt::print("{:<26} {}\n", entry["name"].get<std::string>(), entry["what"].get<std::string>());
         if (!entry["available"].get<bool>()) {
             fmt::print("{:<26} not here: {}\n", "", entry["reason"].get<std::string>());
         }
@@ -182,7 +217,7 @@ json workload_to_json(const WorkloadInfo& info) {
 }
 
 void list_command(const std::string& what, bool as_json) {
-    const std::vector<std::string> kinds = {"locks", "workloads", "placements", "counters", "params"};
+    const std::vector<std::string> kinds = {"locks", "workloads", "placements", "counters", "events", "params"};
     json list;
     if (what == "locks") {
         list = locks_list();
@@ -191,7 +226,9 @@ void list_command(const std::string& what, bool as_json) {
     } else if (what == "placements") {
         list = placements_list();
     } else if (what == "counters") {
-        list = counters_list();
+        list = counters_json();
+    } else if (what == "events") {
+        list = events_list();
     } else if (what == "params") {
         list = params_list();
     } else {
@@ -206,8 +243,12 @@ void list_command(const std::string& what, bool as_json) {
         print_workloads(list);
     } else if (what == "params") {
         print_params(list);
+    } else if (what == "counters") {
+        print_counters(list);
+    } else if (what == "events") {
+        print_events(list);
     } else {
-        print_available(list, what == "counters" ? "counts" : "what");
+        print_available(list);
     }
 }
 

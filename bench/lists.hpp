@@ -12,7 +12,7 @@ namespace lockbench {
 nlohmann::json lock_to_json(const LockInfo& info);
 nlohmann::json workload_to_json(const WorkloadInfo& info);
 
-// `what`: locks, workloads, placements, counters or params. Prints to stdout; throws UsageError for another name.
+// `what`: locks, workloads, placements, counters, events or params. Prints to stdout; throws UsageError for another.
 void list_command(const std::string& what, bool as_json);
 
 }  // namespace lockbench

@@ -18,6 +18,7 @@
 #include "bench/machine.hpp"
 #include "bench/nearest.hpp"
 #include "bench/options.hpp"
+#include "bench/perf_c2c.hpp"
 #include "bench/run.hpp"
 
 namespace lockbench {
@@ -60,6 +61,10 @@ void add_run(CLI::App& app, RawRunOptions& raw) {
     run->add_option("--param", raw.params, "workload.key=value[,value..]; may repeat; lists form a product");
     run->add_option("--counters", raw.counters,
                     "Globs of counter names, see 'lockbench list counters' [the best the host has]");
+    run->add_flag("--multiplex", raw.multiplex,
+                  "Let hardware events take turns where there are more than the CPU counts at once; values are scaled");
+    run->add_flag("--perf-c2c", raw.perf_c2c,
+                  "After measuring, one more window a cell under 'perf c2c record'; reports in DIR/c2c");
     run->add_option("--window-ms", raw.window_ms, "Length of a timed window, ms [100; 500 with --full]");
     run->add_option("--warmup-ms", raw.warmup_ms, "Run before each window, not measured, ms [20]");
     run->add_option("--repetitions", raw.repetitions, "Windows a cell, each in another process [10; 20 with --full]");
@@ -130,7 +135,10 @@ void refuse_beside_resume(CLI::App& app, const RawRunOptions& raw) {
 }
 
 int run_main(int argc, char** argv) {
-    // The hidden command of the children, kept out of the help.
+    // The hidden commands of the children, kept out of the help.
+    if (argc == 4 && std::string(argv[1]) == "c2c-window") {
+        return run_c2c_window(argv[2], std::stoul(argv[3]));
+    }
     if (argc == 4 && std::string(argv[1]) == "child") {
         return run_child(argv[2], static_cast<std::uint32_t>(std::stoul(argv[3])));
     }
@@ -140,10 +148,11 @@ int run_main(int argc, char** argv) {
     app.footer(kFooter);
     RawRunOptions raw;
     add_run(app, raw);
-    CLI::App* list = app.add_subcommand("list", "What there is: locks, workloads, placements, counters, params");
+    CLI::App* list =
+        app.add_subcommand("list", "What there is: locks, workloads, placements, counters, events, params");
     std::string what;
     bool as_json = false;
-    list->add_option("what", what, "locks | workloads | placements | counters | params")->required();
+    list->add_option("what", what, "locks | workloads | placements | counters | events | params")->required();
     list->add_flag("--json", as_json, "An array of objects");
     CLI::App* machine =
         app.add_subcommand("machine", "This machine: topology, counters, own cost, what would spoil a measurement");

@@ -259,6 +259,8 @@ RunOptions check_run_options(const RawRunOptions& raw) {
     options.aa = !raw.no_aa;
     options.allow_convoy = raw.allow_convoy;
     options.allow_illegal = raw.allow_illegal;
+    options.multiplex = raw.multiplex;
+    options.perf_c2c = raw.perf_c2c;
     options.out = raw.out;
     options.resume = raw.resume;
     return options;

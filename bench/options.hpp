@@ -39,6 +39,8 @@ struct RunOptions {
     bool aa = true;
     bool allow_convoy = false;
     bool allow_illegal = false;
+    bool multiplex = false;
+    bool perf_c2c = false;
     std::string out;     // empty: out/<UTC time>
     std::string resume;  // folder of a run to go on with; then everything else comes from there
     std::vector<std::string> benchmark_flags;
@@ -68,6 +70,8 @@ struct RawRunOptions {
     bool no_aa = false;
     bool allow_convoy = false;
     bool allow_illegal = false;
+    bool multiplex = false;
+    bool perf_c2c = false;
 };
 
 // Throws UsageError with the option, the value, what is allowed and how to list it.

@@ -169,6 +169,8 @@ RunPlan make_plan(const RunOptions& options, const HostPlacer& host) {
     plan.uncontended = options.uncontended;
     plan.allow_convoy = options.allow_convoy;
     plan.counters = options.counters;
+    plan.multiplex = options.multiplex;
+    plan.perf_c2c = options.perf_c2c;
     plan.benchmark_flags = options.benchmark_flags;
     const std::vector<std::uint32_t>& threads = options.threads.empty() ? host.auto_threads : options.threads;
     const HostPlacer::Chosen chosen = host.choose(options.placements, threads);
@@ -229,6 +231,8 @@ json plan_to_json(const RunPlan& plan) {
             {"uncontended", plan.uncontended},
             {"allow_convoy", plan.allow_convoy},
             {"counters", plan.counters},
+            {"multiplex", plan.multiplex},
+            {"perf_c2c", plan.perf_c2c},
             {"benchmark_flags", plan.benchmark_flags},
             {"notes", plan.notes},
             {"cells", cells},
@@ -266,6 +270,8 @@ RunPlan plan_from_json(const json& text) {
         plan.uncontended = text.at("uncontended");
         plan.allow_convoy = text.at("allow_convoy");
         plan.counters = text.at("counters");
+        plan.multiplex = text.value("multiplex", false);
+        plan.perf_c2c = text.value("perf_c2c", false);
         plan.benchmark_flags = text.at("benchmark_flags");
         plan.notes = text.at("notes");
         for (const json& entry : text.at("cells")) {

@@ -56,6 +56,8 @@ struct RunPlan {
     bool uncontended = false;
     bool allow_convoy = false;
     std::vector<std::string> counters;
+    bool multiplex = false;
+    bool perf_c2c = false;  // one more window a cell under perf, after the measured ones
     std::vector<std::string> benchmark_flags;
     std::vector<PlannedCell> cells;
     std::vector<PlannedWindow> windows;

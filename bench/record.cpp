@@ -146,32 +146,15 @@ json jain_of_nodes(const WindowRequest& request, const std::vector<ThreadResult>
 }
 
 void add_counters(json& out, const std::vector<ThreadResult>& threads, const CounterPlan& plan) {
-    json values = json::object();
-    json reasons = json::object();
-    for (std::size_t i = 0; i < plan.counted.size(); ++i) {
-        std::int64_t sum = 0;
-        std::string reason;
-        for (const ThreadResult& thread : threads) {
-            const CounterReading& reading = thread.counters;
-            if (i < reading.values.size() && reading.values[i].has_value()) {
-                sum += *reading.values[i];
-            } else {
-                // A sum over some of the threads would be a wrong number: one missing thread makes it null.
-                reason = i < reading.reasons.size() && !reading.reasons[i].empty() ? reading.reasons[i]
-                                                                                   : "a thread could not count it";
-            }
-        }
-        values[plan.counted[i].name] = reason.empty() ? json(sum) : json(nullptr);
-        if (!reason.empty()) {
-            reasons[plan.counted[i].name] = reason;
-        }
+    std::vector<CounterReading> readings;
+    readings.reserve(threads.size());
+    for (const ThreadResult& thread : threads) {
+        readings.push_back(thread.counters);
     }
-    for (const UnavailableCounter& counter : plan.unavailable) {
-        values[counter.spec.name] = nullptr;
-        reasons[counter.spec.name] = counter.reason;
-    }
-    out["counters"] = values;
-    out["counters_reason"] = reasons;
+    const CounterTotals totals = total_counters(plan, readings);
+    out["counters"] = totals.counters;
+    out["counters_reason"] = totals.reasons;
+    out["counters_share"] = totals.shares;
 }
 
 void add_counts(json& out, const std::vector<ThreadResult>& threads) {

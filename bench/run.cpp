@@ -19,6 +19,7 @@
 #include "bench/killed_window.hpp"
 #include "bench/lists.hpp"
 #include "bench/machine.hpp"
+#include "bench/perf_c2c.hpp"
 #include "bench/plan.hpp"
 #include "bench/progress.hpp"
 #include "bench/run_files.hpp"
@@ -227,6 +228,9 @@ void require_same_identity(const RunFiles& files, const json& was, const json& n
 
 RunPlan start_or_resume(const RunOptions& options, const RunFiles& files, const std::vector<std::string>& command,
                         json& run, std::unique_ptr<RunLock>& lock) {
+    if (options.perf_c2c) {
+        require_perf_c2c();
+    }
     if (options.resume.empty()) {
         RunPlan plan = make_plan(options, make_placer(host_topology()));
         run = new_run(plan, command);
@@ -311,6 +315,9 @@ int run_command(const RunOptions& options, const std::vector<std::string>& comma
 
     const LoadSnapshot load_before = read_load();
     int code = Runner(files, plan).run();
+    if (plan.perf_c2c && code == kExitDone) {
+        code = sample_cells(files, plan, interrupted);
+    }
     const std::vector<json> windows = files.read_windows();
     const std::vector<std::string> failures = failed_checks(windows);
     record_load_after(run["host"], load_before, read_load());

@@ -107,6 +107,7 @@ void end_measuring(ThreadResult& result, const ThreadStats& stats, const ThreadS
     if (counters != nullptr) {
         result.counters.values = counters->stop();
         result.counters.reasons = counters->reasons();
+        result.counters.shares = counters->shares();
     }
     result.usage = thread_usage_now() - result.usage;
     result.cpu_at_end = native::current_cpu();

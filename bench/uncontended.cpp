@@ -140,9 +140,9 @@ json case_to_json(const Case& one, const RunPlan& plan, std::uint32_t block, Cpu
           {"iterations", found.iterations}}},
         {"checks", {{"passed", true}, {"failed", json::array()}}},
         {"flags", one.lock->info.control ? json{"broken"} : json::array()}};
-    for (const char* key :
-         {"homes", "window_s", "overlap", "start_skew_ns", "ops", "ops_per_s", "acquisitions", "wait_ns",
-          "longest_starvation_ns", "jain", "handoff", "counters", "counters_reason", "events", "sites", "usage"}) {
+    for (const char* key : {"homes", "window_s", "overlap", "start_skew_ns", "ops", "ops_per_s", "acquisitions",
+                            "wait_ns", "longest_starvation_ns", "jain", "handoff", "counters", "counters_reason",
+                            "counters_share", "events", "sites", "usage"}) {
         out[key] = nullptr;
     }
     return out;

@@ -59,6 +59,11 @@ foreach(folder IN LISTS test_folders)
         lockbench_add_test(${source})
     endforeach()
 endforeach()
+if(LOCKBENCH_BENCH)
+    # Preloaded by tests of the whole tool.
+    add_library(fake_pmu MODULE ${PROJECT_SOURCE_DIR}/tests/bench/fake_pmu.cpp)
+    target_link_libraries(fake_pmu PRIVATE lockbench_flags ${CMAKE_DL_LIBS})
+endif()
 # The one test that looks at the tree: elsewhere the two paths would only keep a compiler cache from serving two clones.
 if(TARGET bench_build_info_test)
     target_compile_definitions(bench_build_info_test PRIVATE LOCKBENCH_SOURCE_DIR="${PROJECT_SOURCE_DIR}"

@@ -43,6 +43,16 @@ def missing_counters(dataset):
     return {name: reason for name, reason in sorted(reasons.items()) if name not in counted}
 
 
+def scaled_counters(cells):
+    """{counter: the smallest part of a window in which it was counted} of those that took turns with others."""
+    shares = {}
+    for cell in cells:
+        for window in cell.windows:
+            for name, share in (window.get("counters_share") or {}).items():
+                shares[name] = min(share, shares.get(name, 1))
+    return shares
+
+
 def moved_share(cell):
     """Part of the acquisitions before which another thread was the last to write; None where it was not counted."""
     total = sum(sum((window["handoff"] or {}).values()) for window in cell.windows)
@@ -127,6 +137,10 @@ def figure_of(writer, variant, counts, name, title):
     else:
         caption += ("Right: no counter of this run counts cache lines moving between cores; those shown count what "
                     "their titles say.")
+    scaled = scaled_counters(everything)
+    if scaled:
+        parts = ", ".join(f"{name} (down to {share * 100:.0f} %)" for name, share in sorted(scaled.items()))
+        caption += f" Took turns, values scaled up from the part of the window they counted: {parts}."
     if names[MAX_COUNTERS:]:
         caption += f" Not shown: {', '.join(names[MAX_COUNTERS:])}."
     writer.save(figure, name, title, caption)

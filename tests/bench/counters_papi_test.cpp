@@ -11,62 +11,21 @@
 
 #include "bench/counters.hpp"
 #include "bench/counters_event_table.hpp"
+#include "tests/bench/count_window.hpp"
 #include "tests/bench/fake_kernel.hpp"
+#include "tests/bench/fake_tree.hpp"
 #include "tests/bench/in_child.hpp"
 
 namespace lockbench {
 namespace {
 
+using testing::count_window;
+using testing::entry;
+using testing::expect_whole;
 using testing::in_child;
 using testing::kernel;
-
-constexpr int kPages = 256;
-
-// Touches fresh pages: as many page faults as pages.
-void touch_pages(int pages) {
-    const auto size = static_cast<std::size_t>(pages) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    madvise(memory, size, MADV_NOHUGEPAGE);
-    for (int i = 0; i < pages; ++i) {
-        static_cast<volatile char*>(memory)[static_cast<long>(i) * sysconf(_SC_PAGESIZE)] = 1;
-    }
-    munmap(memory, size);
-}
-
-// The plan, and what one window over `pages` page faults and `naps` sleeps counted: {plan, counters, reasons}.
-nlohmann::json count_window(const CounterRequest& request, int pages = kPages, int naps = 10) {
-    const std::unique_ptr<CounterProvider> provider = make_counter_provider(request);
-    const CounterPlan& plan = provider->probe();
-    const auto set = provider->make_thread_set();
-    set->open();
-    set->start();
-    touch_pages(pages);
-    for (int i = 0; i < naps; ++i) {
-        usleep(100);
-    }
-    const auto values = set->stop();
-    const CounterTotals totals = total_counters(plan, {{values, set->reasons()}});
-    set->close();
-    return {
-        {"plan", to_json(plan)}, {"counters", totals.counters}, {"reasons", totals.reasons}, {"calls", kernel.calls}};
-}
-
-nlohmann::json entry(const nlohmann::json& result, const std::string& name) {
-    for (const auto& one : result["plan"]["counters"]) {
-        if (one["name"] == name) {
-            return one;
-        }
-    }
-    return {};
-}
-
-// Every null has a reason, everything else has none.
-void expect_whole(const nlohmann::json& result) {
-    for (const auto& [name, value] : result["counters"].items()) {
-        EXPECT_EQ(value.is_null(), result["reasons"].contains(name)) << name;
-        EXPECT_EQ(entry(result, name)["available"] == true, !value.is_null()) << name;
-    }
-}
+using testing::kPages;
+using testing::touch_pages;
 
 TEST(Papi, OnThisHostWhateverIsAbsentIsNullWithAReasonAndSoftwareCountsAreRight) {
     const nlohmann::json result = in_child([] { return count_window({}); });
@@ -142,8 +101,7 @@ class FakePmu : public ::testing::Test {
     void SetUp() override {
         const nlohmann::json result = in_child([] { return count_window({}); });
         ASSERT_TRUE(result.is_object());
-        if (result["reasons"].value("cycles", "").starts_with("this lockbench was built without PAPI")) {
-            EXPECT_EQ(result["plan"]["level"], kLevelRusage);
+        if (testing::built_without_papi(result["plan"])) {
             GTEST_SKIP() << "built without PAPI";
         }
     }
@@ -156,38 +114,6 @@ nlohmann::json with_fake_pmu(const char* pmu, const CounterRequest& request, int
         kernel.hardware_per_group = counters;
         return count_window(request);
     });
-}
-
-bool known_to_libpfm(const std::string& pmu) { return pmu != "emr" && pmu != "gnr" && pmu != "amd64_fam1ah_zen5"; }
-
-// Every x86 row of the table, one after the other (a real PMU would not hold them all at once).
-TEST_F(FakePmu, EveryRowOfEveryTableResolvesAndIsCounted) {
-    if (access("/proc/sys/kernel/perf_event_paranoid", F_OK) != 0) {
-        GTEST_SKIP() << "no perf_event_open on this host";
-    }
-    int rows = 0;
-    for (const EventTable& table : event_tables()) {
-        std::istringstream list{std::string(table.pmus)};
-        for (std::string pmu; list >> pmu;) {
-            if (pmu.starts_with("arm_") || !known_to_libpfm(pmu)) {
-                continue;
-            }
-            const nlohmann::json result = with_fake_pmu(pmu.c_str(), {});
-            EXPECT_EQ(result["plan"]["pmu"], pmu);
-            expect_whole(result);
-            for (const EventRow& row : table.rows) {
-                const nlohmann::json one = entry(result, std::string(row.name));
-                if (row.event.empty()) {
-                    EXPECT_EQ(one["reason"], row.absent);
-                } else if (!row.event.starts_with("perf_raw::")) {  // hidden by LIBPFM_FORCE_PMU
-                    EXPECT_EQ(one["available"], true) << pmu << ' ' << one;
-                    EXPECT_GT(result["counters"][std::string(row.name)], 0) << pmu << ' ' << row.name;
-                    ++rows;
-                }
-            }
-        }
-    }
-    EXPECT_GE(rows, 70);
 }
 
 TEST_F(FakePmu, TransferEventsGiveLevelOneAndKeepTheFallbacksAway) {
@@ -207,7 +133,8 @@ TEST_F(FakePmu, TooManyEventsKeepTheFirstAndSayWhyTheRestIsMissing) {
     EXPECT_GT(result["counters"]["hitm_rfo_local"], 0);
     EXPECT_TRUE(result["counters"]["hitm_loads_remote"].is_null());
     EXPECT_EQ(result["reasons"]["hitm_loads_remote"],
-              "too many events: 2 hardware events fill this CPU's counters; ask for fewer by name");
+              "too many events: 2 hardware events fill this CPU's counters; ask for fewer by name, or let all take "
+              "turns with --multiplex");
     EXPECT_EQ(result["plan"]["level"], kLevelTransfer);
     EXPECT_GE(result["counters"]["voluntary_switches"], 10) << "getrusage counts beside it";
 }
@@ -231,14 +158,14 @@ TEST_F(FakePmu, WithThisHostsOwnNamesSoftwareAndHardwareEventsShareASet) {
 TEST_F(FakePmu, GenericMissesAreTriedWhereNoTransferEventIsKnown) {
     const nlohmann::json result = in_child([] {
         kernel.active = true;
-        setenv("LIBPFM_DISABLED_PMUS", "amd64_fam19h_zen3,amd64_fam19h_zen4,amd64_fam17h_zen2,amd64_fam17h_zen1", 1);
         setenv("LIBPFM_FORCE_PMU", "amd64_fam10h_istanbul", 1);
-        return count_window({});
+        return count_window({.root = "/nowhere"});
     });
     expect_whole(result);
-    EXPECT_EQ(result["reasons"]["line_transfers"], "libpfm4 does not know this CPU");
-    EXPECT_EQ(result["reasons"]["cache_misses"], "unknown event: libpfm4 has no such name for this CPU");
-    EXPECT_EQ(result["plan"]["level"], kLevelRusage);
+    EXPECT_EQ(result["reasons"]["line_transfers"], "no event that counts transfers is known for this CPU");
+    EXPECT_EQ(entry(result, "cache_misses")["by"], "perf_event_open") << "libpfm4 then hides the kernel's own names";
+    EXPECT_GT(result["counters"]["cache_misses"], 0);
+    EXPECT_EQ(result["plan"]["level"], kLevelGeneric);
 }
 
 TEST_F(FakePmu, AForbiddenCallIsAPermissionNotAMissingPmu) {
@@ -300,46 +227,65 @@ TEST_F(FakePmu, NoSyscallAtAll) {
     EXPECT_EQ(result["reasons"]["cycles"], "this kernel has no perf_event_open");
 }
 
-TEST_F(FakePmu, AnUnknownCpuIsSaidToBe) {
-    const nlohmann::json result = in_child([] {
-        std::string disabled = "ix86arch";
-        for (const EventTable& table : event_tables()) {
-            std::istringstream list{std::string(table.pmus)};
-            for (std::string pmu; list >> pmu;) {
-                disabled += "," + pmu;
-            }
+// As on a CPU newer than libpfm4: PAPI is off, also for the kernel's software events.
+void forget_every_pmu() {
+    std::string disabled = "ix86arch";
+    for (const EventTable& table : event_tables()) {
+        std::istringstream list{std::string(table.pmus)};
+        for (std::string pmu; list >> pmu;) {
+            disabled += "," + pmu;
         }
-        setenv("LIBPFM_DISABLED_PMUS", disabled.c_str(), 1);
-        return count_window({});
+    }
+    setenv("LIBPFM_DISABLED_PMUS", disabled.c_str(), 1);
+}
+
+TEST_F(FakePmu, AnUnknownCpuIsSaidToBeAndTheKernelCountsItsOwnEvents) {
+    const nlohmann::json result = in_child([] {
+        forget_every_pmu();
+        kernel.active = true;
+        return count_window({.root = "/nowhere"});
     });
     expect_whole(result);
-    EXPECT_NE(result["reasons"]["line_transfers"].get<std::string>().find("unknown to the installed libpfm4"),
-              std::string::npos)
-        << result["reasons"];
-    EXPECT_EQ(result["plan"]["level"], kLevelRusage);
-    EXPECT_GE(result["counters"]["voluntary_switches"], 10);
+    EXPECT_NE(result["plan"]["note"].get<std::string>().find("unknown to the installed libpfm4"), std::string::npos);
+    EXPECT_EQ(result["reasons"]["line_transfers"], "no event that counts transfers is known for this CPU");
+    EXPECT_EQ(result["plan"]["level"], kLevelGeneric);
+    EXPECT_GT(result["counters"]["cycles"], 0);
+    EXPECT_GE(result["counters"]["page_faults"], kPages);
+    EXPECT_GE(result["counters"]["context_switches"], 10);
+}
+
+TEST_F(FakePmu, ACpuNewerThanLibpfmCountsByCode) {
+    const testing::FakeTree tree;
+    const nlohmann::json result = in_child([&tree] {
+        testing::put_cpu(tree, "AuthenticAMD", 26, 2, 1);
+        forget_every_pmu();
+        kernel.active = true;
+        return count_window({.root = tree.root()});
+    });
+    expect_whole(result);
+    EXPECT_EQ(result["plan"]["pmu"], "amd64_fam1ah_zen5");
+    EXPECT_EQ(result["plan"]["level"], kLevelFillSource);
+    EXPECT_EQ(entry(result, "fills_other_ccx")["event"], "cpu/config=0x1444/");
+    EXPECT_GT(result["counters"]["fills_other_ccx"], 0);
 }
 
 TEST_F(FakePmu, NoNameOfAnyPmuIsSaidToo) {
     const nlohmann::json result = in_child([] {
         setenv("LIBPFM_FORCE_PMU", "no_such_pmu", 1);
-        return count_window({});
+        return count_window({.root = "/nowhere"});
     });
     expect_whole(result);
-    EXPECT_NE(result["reasons"]["line_transfers"].get<std::string>().find("unknown to the installed libpfm4"),
-              std::string::npos)
-        << result["reasons"];
+    EXPECT_NE(result["plan"]["note"].get<std::string>().find("unknown to the installed libpfm4"), std::string::npos);
 }
 
-TEST_F(FakePmu, NotAskedForFallsToGetrusage) {
+TEST_F(FakePmu, PapiIsLeftAloneWhereItIsNotAskedFor) {
     const nlohmann::json result = in_child([] {
-        CounterRequest request;
-        request.use_papi = false;
-        return count_window(request);
+        kernel.active = true;
+        return count_window({.use_papi = false});
     });
     expect_whole(result);
-    EXPECT_EQ(result["plan"]["level"], kLevelRusage);
-    EXPECT_EQ(result["reasons"]["cycles"], "PAPI was not asked for");
+    EXPECT_EQ(result["plan"]["note"], "PAPI was not asked for");
+    EXPECT_EQ(entry(result, "cycles")["by"], "perf_event_open");
 }
 
 TEST(Papi, AnOrdinaryUserOfThisHostGetsNullsWithReasonsToo) {

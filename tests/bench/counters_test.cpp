@@ -20,8 +20,10 @@ namespace {
 
 CounterPlan sample_plan() {
     CounterPlan plan;
-    plan.counted = {{"hitm_loads_local", "x::A", "loads", kLevelTransfer, "events"},
-                    {"involuntary_switches", "ru_nivcsw", "switches", kLevelRusage, "events"}};
+    const EventCode code{EventType::raw, 0x1b7, 0x402};
+    plan.counted = {
+        {"hitm_loads_local", "x::A", "loads", kLevelTransfer, "events", CounterSource::kernel, code},
+        {"involuntary_switches", "ru_nivcsw", "switches", kLevelRusage, "events", CounterSource::rusage, {}}};
     plan.unavailable = {{{"hitm_rfo_local", "x::B", "rfo", kLevelTransfer, "events"}, "too many events"},
                         {{"cycles", "perf::CYCLES", "cycles", kLevelGeneric, "events"}, "no PMU"},
                         {{"instructions", "perf::INSTRUCTIONS", "instr", kLevelGeneric, "events"}, "no PMU"}};
@@ -81,7 +83,10 @@ TEST(EventTable, EachPmuIsNamedOnceAndEachNameOnceATable) {
         std::set<std::string_view> names;
         for (const EventRow& row : table.rows) {
             EXPECT_TRUE(names.insert(row.name).second) << row.name;
-            EXPECT_EQ(row.event.empty(), !row.absent.empty()) << row.name << ": an event or a reason why there is none";
+            const bool none = row.source == CounterSource::none;
+            EXPECT_EQ(row.event.empty(), none) << row.name;
+            EXPECT_EQ(row.code.config == 0, none) << row.name;
+            EXPECT_EQ(row.absent.empty(), !none) << row.name << ": an event or a reason why there is none";
             EXPECT_FALSE(row.what_it_counts.empty()) << row.name;
             EXPECT_GE(row.level, kLevelTransfer);
             EXPECT_LE(row.level, kLevelGeneric);
@@ -92,19 +97,14 @@ TEST(EventTable, EachPmuIsNamedOnceAndEachNameOnceATable) {
 
 TEST(EventTable, IntelTablesKeepLoadsAndOwnershipRequestsApartAndUseTwoOffcoreRegistersAtMost) {
     for (const char* pmu :
-         {"wsm_dp", "snb", "snb_ep", "ivb_ep", "hsw_ep", "bdw_ep", "skl", "skx", "clx", "icx", "spr"}) {
+         {"wsm_dp", "snb", "snb_ep", "ivb_ep", "hsw", "bdw", "hsw_ep", "bdw_ep", "skl", "skx", "clx", "icx", "spr"}) {
         const std::vector<Candidate> all = candidates_for(pmu);
         ASSERT_GE(all.size(), 2U);
         EXPECT_EQ(all[0].spec.name, "hitm_loads_local") << pmu;
         EXPECT_EQ(all[1].spec.name, "hitm_rfo_local") << pmu;
         EXPECT_TRUE(all[0].spec.event.starts_with(std::string(pmu) + "::")) << all[0].spec.event;
-        int offcore = 0;
-        for (const Candidate& candidate : all) {
-            offcore += candidate.spec.event.find("OFFCORE_RESPONSE") != std::string::npos ||
-                               candidate.spec.event.find("::OCR:") != std::string::npos
-                           ? 1
-                           : 0;
-        }
+        const auto offcore = std::count_if(all.begin(), all.end(),
+                                           [](const Candidate& candidate) { return candidate.spec.code.config1 != 0; });
         EXPECT_LE(offcore, 2) << pmu;
     }
 }
@@ -120,8 +120,8 @@ TEST(EventTable, ChoosesTheFirstKnownPmu) {
 TEST(EventTable, AnUnknownCpuStillHasARowForTransfersThatSaysWhy) {
     const std::vector<Candidate> none = candidates_for("");
     EXPECT_EQ(none[0].spec.name, "line_transfers");
-    EXPECT_EQ(none[0].absent, "libpfm4 does not know this CPU");
-    EXPECT_EQ(candidates_for("ix86arch")[0].absent, "no transfer event is known for this CPU");
+    EXPECT_EQ(none[0].absent, "no event that counts transfers is known for this CPU");
+    EXPECT_EQ(candidates_for("ix86arch")[0].spec.name, "line_transfers");
 }
 
 TEST(EventTable, SoftwareEventsAskForKernelModeByName) {
@@ -176,6 +176,16 @@ TEST(Totals, SumOverThreadsAndNullAsSoonAsOneThreadHasNone) {
     EXPECT_EQ(nobody.reasons["involuntary_switches"], "no thread was counted");
 }
 
+TEST(Totals, AScaledValueTellsTheSmallestShareOfItsThreads) {
+    const CounterPlan plan = sample_plan();
+    const CounterTotals scaled = total_counters(plan, {{{5, 1}, {"", ""}, {0.5, 1}}, {{7, 0}, {"", ""}, {0.25, 1}}});
+    EXPECT_EQ(scaled.counters["hitm_loads_local"], 12);
+    EXPECT_EQ(scaled.shares, (nlohmann::ordered_json{{"hitm_loads_local", 0.25}}));
+    const CounterTotals missing = total_counters(plan, {{{std::nullopt, 1}, {"no turn", ""}, {0.5, 1}}});
+    EXPECT_TRUE(missing.shares.empty()) << "what is null is not scaled";
+    EXPECT_TRUE(total_counters(plan, {{{5, 1}, {"", ""}, {}}}).shares.empty());
+}
+
 TEST(Totals, ARealZeroStaysAZero) {
     const CounterTotals totals = total_counters(sample_plan(), {{{0, 0}, {}}});
     EXPECT_EQ(totals.counters["hitm_loads_local"], 0);
@@ -188,6 +198,8 @@ TEST(Output, ListAndPlanNameEveryCounterWithItsReason) {
     EXPECT_EQ(json["level"], 1);
     EXPECT_EQ(json["level_text"], std::string(level_text(1)));
     EXPECT_TRUE(json["pmu"].is_null());
+    EXPECT_TRUE(json["note"].is_null());
+    EXPECT_EQ(json["multiplexed"], false);
     const nlohmann::ordered_json& list = json["counters"];
     ASSERT_EQ(list.size(), 5U);
     EXPECT_EQ(list[0]["name"], "hitm_loads_local");
@@ -198,6 +210,35 @@ TEST(Output, ListAndPlanNameEveryCounterWithItsReason) {
     EXPECT_EQ(list[2]["event"], "x::B");
     EXPECT_EQ(list[2]["level"], 1);
     EXPECT_EQ(list[3]["unit"], "events");
+    EXPECT_EQ(list[0]["by"], "perf_event_open");
+    EXPECT_EQ(list[0]["code"], "cpu/config=0x1b7,config1=0x402/");
+    EXPECT_EQ(list[1]["by"], "getrusage");
+    EXPECT_TRUE(list[1]["code"].is_null());
+}
+
+TEST(Output, CodesAreWrittenAsPerfTakesThem) {
+    EXPECT_EQ(perf_syntax({EventType::raw, 0x4d2, 0}), "cpu/config=0x4d2/");
+    EXPECT_EQ(perf_syntax({EventType::raw, 0x1bb, 0x103fc00002}), "cpu/config=0x1bb,config1=0x103fc00002/");
+    std::string all;
+    for (const auto& rows : {generic_rows(), fallback_rows(), software_rows()}) {
+        for (const EventRow& row : rows) {
+            all += perf_syntax(row.code) + " ";
+        }
+    }
+    EXPECT_EQ(all,
+              "cycles instructions LLC-load-misses node-load-misses cache-misses context-switches cpu-migrations "
+              "page-faults task-clock ");
+}
+
+TEST(Output, TextSaysWhoCountsAtWhichLevelAndWhatTakesTurns) {
+    CounterPlan plan = sample_plan();
+    plan.note = "PAPI is somewhere else";
+    plan.multiplexed = true;
+    const std::string text = counters_text(plan);
+    EXPECT_NE(text.find("loads (events; level 1; perf_event_open x::A)"), std::string::npos) << text;
+    EXPECT_NE(text.find("  PAPI is somewhere else\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("take turns"), std::string::npos) << text;
+    EXPECT_EQ(counters_text(sample_plan()).find("take turns"), std::string::npos);
 }
 
 TEST(Output, TextGroupsCountersByReason) {
@@ -224,12 +265,9 @@ TEST(Output, LongListsAreBrokenIntoLines) {
 }
 
 TEST(Rusage, SwitchesAndFaultsOfThisThreadAreCountedWithoutAnyPermission) {
-    auto provider = make_rusage_provider({}, "because");
+    auto provider = make_counter_provider({.select = {"line_transfers"}, .root = "/nowhere", .use_papi = false});
     const CounterPlan& plan = provider->probe();
     EXPECT_EQ(plan.level, kLevelRusage);
-    for (const UnavailableCounter& missing : plan.unavailable) {
-        EXPECT_EQ(missing.reason, "because");
-    }
     const auto voluntary = plan.find("voluntary_switches");
     const auto faults = plan.find("minor_faults");
     ASSERT_TRUE(voluntary && faults && plan.find("involuntary_switches"));
@@ -250,10 +288,10 @@ TEST(Rusage, SwitchesAndFaultsOfThisThreadAreCountedWithoutAnyPermission) {
 }
 
 TEST(Rusage, TheSelectionDoesNotTakeTheSwitchesAway) {
-    auto provider = make_rusage_provider({.select = {"cycles"}}, "because");
+    auto provider = make_counter_provider({.select = {"line_transfers"}, .root = "/nowhere", .use_papi = false});
     EXPECT_TRUE(provider->probe().find("involuntary_switches"));
     ASSERT_EQ(provider->probe().unavailable.size(), 1U);
-    EXPECT_EQ(provider->probe().unavailable[0].spec.name, "cycles");
+    EXPECT_EQ(provider->probe().unavailable[0].spec.name, "line_transfers");
 }
 
 TEST(Fake, InjectsCountsFailuresAndKeepsTheOrderOfCalls) {
@@ -310,26 +348,25 @@ TEST_F(Refusals, EachCauseHasItsOwnSentence) {
     EXPECT_NE(why(Refusal::permission, seccomp_).find("seccomp"), std::string::npos);
     EXPECT_NE(why(Refusal::no_event, paranoid_).find("perf_event_paranoid is 3"), std::string::npos)
         << "no event because no permission";
-    EXPECT_NE(why(Refusal::name, pmu_).find("unknown event"), std::string::npos);
     EXPECT_EQ(why(Refusal::invalid, pmu_, true, 4),
-              "too many events: 4 hardware events fill this CPU's counters; ask for fewer by name");
+              "too many events: 4 hardware events fill this CPU's counters; ask for fewer by name, or let all take "
+              "turns with --multiplex");
     EXPECT_EQ(why(Refusal::invalid, pmu_), "the kernel calls this event invalid (words)");
     EXPECT_NE(why(Refusal::conflict, pmu_, true, 4).find("beside the 4 other"), std::string::npos);
-    EXPECT_NE(why(Refusal::start, pmu_).find("could not be started"), std::string::npos);
+    EXPECT_EQ(why(Refusal::start, pmu_, true, 4), "could not be started beside 4 other hardware events (words)");
+    EXPECT_NE(why(Refusal::no_turn, pmu_).find("had none in this window"), std::string::npos);
     CounterHost no_syscall{false, std::nullopt, ENOSYS, ENOSYS};
     EXPECT_EQ(why(Refusal::no_syscall, no_syscall), "this kernel has no perf_event_open");
-    EXPECT_EQ(why(Refusal::no_syscall, pmu_), "PAPI refuses: words");
-    EXPECT_EQ(why(Refusal::other, pmu_), "PAPI refuses: words");
+    EXPECT_EQ(why(Refusal::no_syscall, pmu_), "refused: words");
+    EXPECT_EQ(why(Refusal::other, pmu_), "refused: words");
 }
 
-TEST_F(Refusals, AComponentThatIsOffSaysWhatSwitchedItOff) {
-    EXPECT_NE(why(Refusal::component, paranoid_, true, 0, "perf_event support disabled by Linux with paranoid=3")
-                  .find("PAPI is switched off: perf_event_paranoid is 3; as root: sysctl kernel.perf_event_paranoid=1"),
+TEST_F(Refusals, PapiThatIsOffSaysWhatSwitchedItOff) {
+    EXPECT_EQ(papi_off_text("perf_event support disabled by Linux with paranoid=3", paranoid_),
+              "PAPI is switched off: perf_event_paranoid is 3; as root: sysctl kernel.perf_event_paranoid=1");
+    EXPECT_NE(papi_off_text("Error libpfm4 no default PMU found", pmu_).find("unknown to the installed"),
               std::string::npos);
-    EXPECT_NE(
-        why(Refusal::component, pmu_, true, 0, "Error libpfm4 no default PMU found").find("unknown to the installed"),
-        std::string::npos);
-    EXPECT_EQ(why(Refusal::component, pmu_, true, 0, "other words"), "PAPI's perf_event component is off: other words");
+    EXPECT_EQ(papi_off_text("other words", pmu_), "PAPI's perf_event component is off: other words");
 }
 
 TEST_F(Refusals, AnUnreadableSysctlIsSaidToBe) {

@@ -247,6 +247,18 @@ class FigureTest(FolderTest):
         self.assertAlmostEqual(lines_of(axis, "X")[0].get_xdata()[0], 700, delta=1)
         self.assertNotIn("bouncing", self.captions["transfers_fork_server"])
 
+    def test_scaled_counters_are_said_to_be(self):
+        fake = self.fake()
+        fake.hardware = {"hitm_loads_local": (1, 0.31), "cycles": (4, 2.0)}
+        self.draw(transfers, fake)
+        self.assertNotIn("Took turns", self.captions["transfers_fork_server"])
+        fake = self.fake()
+        fake.hardware = {"hitm_loads_local": (1, 0.31), "cycles": (4, 2.0)}
+        fake.edit = lambda window: window.update(counters_share={"cycles": 0.25 if window["repetition"] else 0.5})
+        self.draw(transfers, fake)
+        self.assertIn("values scaled up from the part of the window they counted: cycles (down to 25 %).",
+                      self.captions["transfers_fork_server"])
+
     def test_uncontended_cost_against_its_floor(self):
         fake = self.fake()
         fake.uncontended = True
