@@ -3,11 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bench/counters.hpp"
 #include "bench/environment.hpp"
 #include "bench/errors.hpp"
 #include "bench/host_setup.hpp"
 #include "bench/machine_view.hpp"
+#include "bench/other_machine.hpp"
 #include "bench/own_cost.hpp"
 #include "platform/native_world.hpp"
 
@@ -31,6 +34,16 @@ void add_own_cost(json& host, unsigned sample_every) {
                         {"sample_every", cost.sample_every}, {"repetitions", cost.repetitions}};
 }
 
+int show_other_machine(const MachineOptions& options) {
+    const Topology other = load_other_machine(options.topology, options.cpus);
+    if (options.as_json) {
+        fmt::print("{}\n", json{{"topology", to_json(other)}}.dump(1));
+    } else {
+        fmt::print("{}", draw(other));
+    }
+    return kExitDone;
+}
+
 }  // namespace
 
 json describe_host(unsigned sample_every) {
@@ -45,18 +58,24 @@ json describe_host(unsigned sample_every) {
     return host;
 }
 
-int machine_command(bool as_json) {
+int machine_command(const MachineOptions& options) {
+    if (!options.topology.empty()) {
+        return show_other_machine(options);
+    }
     install_host();
     constexpr unsigned kSampleEvery = 128;
     json host = describe_host(kSampleEvery);
-    if (as_json) {
+    if (options.as_json) {
         host["topology"] = to_json(host_topology());
         fmt::print("{}\n", host.dump(1));
         return kExitDone;
     }
     const json& cost = host.at("own_cost");
-    fmt::print("{}\n{}\n{}\n", draw(host_topology()), environment_text(host, host_warnings(host)),
-               counters_text(make_counter_provider({})->probe()));
+    const std::string below = fmt::format("\n{}\n{}\n", environment_text(host, host_warnings(host)),
+                                          counters_text(make_counter_provider({})->probe()));
+    constexpr std::size_t kCostRows = 2;
+    const auto rows = static_cast<std::size_t>(std::count(below.begin(), below.end(), '\n')) + kCostRows;
+    fmt::print("{}{}", draw(host_topology(), kScreenRows - std::min(kScreenRows, rows)), below);
     fmt::print(
         "own cost   {:.2f} ns an operation (+- {:.2f}, {} repetitions; one pinned thread, null lock, one acquisition "
         "in {} timed,\n"

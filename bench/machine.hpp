@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 namespace lockbench {
 
@@ -10,6 +11,12 @@ namespace lockbench {
 // takes a moment.
 nlohmann::json describe_host(unsigned sample_every);
 
-int machine_command(bool as_json);
+struct MachineOptions {
+    bool as_json = false;
+    std::string topology;  // of another machine, which is drawn and not measured; empty: this one
+    std::string cpus;      // of the other machine, as a list; empty: all
+};
+
+int machine_command(const MachineOptions& options);
 
 }  // namespace lockbench

@@ -2,6 +2,7 @@
 // The topology for people and for programs: what `lockbench machine` prints of it.
 #pragma once
 
+#include <cstddef>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -9,9 +10,12 @@
 
 namespace lockbench {
 
-// One screen: packages, nodes and last-level caches with their CPUs, node distances, and where each placement puts the
-// first threads.
-std::string draw(const Topology& topology);
+inline constexpr std::size_t kScreenRows = 50;  // of a terminal that is not maximised, 100 columns wide
+
+// Packages, nodes and last-level caches as boxes in boxes with their CPUs, node distances, and where each placement
+// puts the first threads. At most 100 columns. The boxes take what `rows` leaves to them, within reason: less room,
+// less detail.
+std::string draw(const Topology& topology, std::size_t rows = kScreenRows);
 
 // The same in full, with every CPU and node; sizes in bytes.
 nlohmann::json to_json(const Topology& topology);

@@ -55,7 +55,9 @@ void add_run(CLI::App& app, RawRunOptions& raw) {
         "Globs of lock names, comma-separated [all but controls and .yield builds; the debate's with --quick]");
     run->add_option("--workloads", raw.workloads, "Globs of workload names [all; three with --quick]");
     run->add_option("--threads", raw.threads, "Thread counts, or auto: 1, 2, 4 .. up to the usable CPUs [auto]");
-    run->add_option("--placements", raw.placements, "Where threads go, see 'lockbench list placements' [compact]");
+    run->add_option("--placements", raw.placements,
+                    "Where threads go, see 'lockbench list placements' [compact; smt_last where cores run several "
+                    "threads]");
     run->add_option("--lock-home", raw.lock_homes,
                     "NUMA node of the lock: local, remote, first, last, node:N, interleave [local]");
     run->add_option("--param", raw.params, "workload.key=value[,value..]; may repeat; lists form a product");
@@ -90,6 +92,21 @@ void add_run(CLI::App& app, RawRunOptions& raw) {
     run->allow_extras();
     run->footer("--benchmark_* flags go to Google Benchmark, but for those that time or repeat.\n" +
                 std::string(kFooter));
+}
+
+void add_machine(CLI::App& app, MachineOptions& options) {
+    CLI::App* machine =
+        app.add_subcommand("machine", "This machine: topology, counters, own cost, what would spoil a measurement");
+    machine->add_flag("--json", options.as_json, "One object");
+    CLI::Option* topology = machine->add_option(
+        "--topology", options.topology,
+        "Draw another machine, measure nothing: an XML file of hwloc (lstopo's, or a run's topology.xml; - reads it "
+        "from the standard input) or a description such as 'pack:2 [numa] l3:4 core:8 pu:2'");
+    CLI::Option* cpus = machine->add_option("--cpus", options.cpus,
+                                            "CPUs of that machine that a process may use, for example 0-3,8 [all]");
+    topology->check([](const std::string& value) { return value == "-" ? "" : refuse_value(value); }, "", "");
+    cpus->check(refuse_value, "", "")->needs(topology);
+    machine->footer(kFooter);
 }
 
 // What CLI11 left over on `run` may only be flags for Google Benchmark.
@@ -154,9 +171,8 @@ int run_main(int argc, char** argv) {
     bool as_json = false;
     list->add_option("what", what, "locks | workloads | placements | counters | events | params")->required();
     list->add_flag("--json", as_json, "An array of objects");
-    CLI::App* machine =
-        app.add_subcommand("machine", "This machine: topology, counters, own cost, what would spoil a measurement");
-    machine->add_flag("--json", as_json, "One object");
+    MachineOptions machine;
+    add_machine(app, machine);
     CLI::App* compare = app.add_subcommand("compare", "The same cells of two runs: ratio, interval, verdict");
     std::string dir_a;
     std::string dir_b;
@@ -183,7 +199,7 @@ int run_main(int argc, char** argv) {
         list_command(what, as_json);
         return kExitDone;
     }
-    return app.got_subcommand("machine") ? machine_command(as_json)
+    return app.got_subcommand("machine") ? machine_command(machine)
                                          : compare_command(dir_a, dir_b, other_machines, as_json);
 }
 

@@ -213,8 +213,8 @@ RunOptions check_run_options(const RawRunOptions& raw) {
         options.threads = {1, 2};
     }
     options.placements = split_list("--placements", raw.placements);
-    if (options.placements.empty()) {
-        options.placements = std::vector<std::string>{raw.full ? "*" : "compact"};
+    if (options.placements.empty() && raw.full) {
+        options.placements = {"*"};
     }
     check_placement_names(options.placements);
     options.lock_homes = split_list("--lock-home", raw.lock_homes);

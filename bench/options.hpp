@@ -23,8 +23,8 @@ struct ParamSweep {
 struct RunOptions {
     std::vector<const LockRunner*> locks;  // registry order, each once
     std::vector<const WorkloadInfo*> workloads;
-    std::vector<std::uint32_t> threads;  // empty: auto, by the host's CPUs
-    std::vector<std::string> placements;
+    std::vector<std::uint32_t> threads;   // empty: auto, by the host's CPUs
+    std::vector<std::string> placements;  // globs; empty: the host's default
     std::vector<std::string> lock_homes;
     std::vector<ParamSweep> params;
     std::vector<std::string> counters;  // globs; empty: the best the host has

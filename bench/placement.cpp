@@ -198,58 +198,112 @@ std::optional<Placement> same_as(const Topology& topology, Placement placement, 
     return std::nullopt;
 }
 
-std::optional<std::string> lacks(const Topology& topology, Placement placement) {
+Placement default_placement(const Topology& topology) {
+    const std::vector<PlacedCpu> cpus = placed_cpus(topology);
+    return smt_last_order(cpus) == compact_order(cpus) ? Placement::compact : Placement::smt_last;
+}
+
+namespace {
+
+// Of equals the first one names them all, which should be the default if it is one of them.
+std::vector<Placement> default_first(const Topology& topology) {
+    std::vector<Placement> order = all_placements();
+    const Placement first = default_placement(topology);
+    std::stable_partition(order.begin(), order.end(), [&](Placement one) { return one == first; });
+    return order;
+}
+
+}  // namespace
+
+std::optional<Lack> lack_of(const Topology& topology, Placement placement) {
     std::set<int> llcs;
     for (const Cpu& cpu : topology.usable()) {
         llcs.insert(cpu.llc);
     }
     const std::vector<NodeId> nodes = topology.nodes_with_cpus();
-    std::string why;
+    Lack lack;
     if (placement == Placement::one_per_llc && llcs.size() < 2) {
-        why = "needs two last-level caches; the usable CPUs of this machine share one";
+        lack = {"two last-level caches", "the usable CPUs of this machine share one", {}};
     } else if ((placement == Placement::one_per_node || placement == Placement::readers_remote) && nodes.size() < 2) {
-        why = fmt::format("needs two NUMA nodes with usable CPUs; this machine has one (node {})", nodes.front());
+        lack = {"two NUMA nodes with usable CPUs", fmt::format("this machine has one (node {})", nodes.front()), {}};
     } else {
         return std::nullopt;
     }
-    const std::vector<Placement> others = all_placements();
+    const std::vector<Placement> others = default_first(topology);
     std::vector<std::size_t> counts;
     for (const ThreadCount& count : auto_threads(topology)) {
         counts.push_back(count.threads);
     }
-    if (const auto other = same_as(topology, placement, others, counts)) {
-        why += fmt::format(", so it would be {}", to_string(*other));
-    }
-    return fmt::format("{} {}.", to_string(placement), why);
+    lack.instead = same_as(topology, placement, others, counts);
+    return lack;
 }
+
+std::optional<std::string> lacks(const Topology& topology, Placement placement) {
+    const std::optional<Lack> lack = lack_of(topology, placement);
+    if (!lack) {
+        return std::nullopt;
+    }
+    const std::string instead =
+        lack->instead ? fmt::format(", so it would be {}", to_string(*lack->instead)) : std::string();
+    return fmt::format("{} needs {}; {}{}.", to_string(placement), lack->needs, lack->has, instead);
+}
+
+namespace {
+
+ChosenPlacements choose_default(const Topology& topology) {
+    ChosenPlacements chosen;
+    chosen.run = {default_placement(topology)};
+    if (chosen.run.front() != Placement::compact) {
+        chosen.notes.emplace_back(
+            "No --placements: smt_last, a core for each thread while there are cores, because cores of this machine "
+            "run several threads; compact fills each core first.");
+    }
+    return chosen;
+}
+
+bool is_name(const std::string& text) {
+    return std::any_of(std::begin(kDescribed), std::end(kDescribed),
+                       [&](const Described& one) { return one.name == text; });
+}
+
+}  // namespace
 
 ChosenPlacements choose_placements(const Topology& topology, const std::vector<std::string>& globs,
                                    std::span<const std::size_t> thread_counts) {
     check_placement_names(globs);
+    if (globs.empty()) {
+        return choose_default(topology);
+    }
     ChosenPlacements chosen;
+    const bool named = std::any_of(globs.begin(), globs.end(), is_name);
+    const std::vector<Placement> order = named ? all_placements() : default_first(topology);
     for (const std::string& glob : globs) {
-        for (const Described& one : kDescribed) {
-            if (!glob_matches(glob, one.name) ||
-                std::find(chosen.run.begin(), chosen.run.end(), one.placement) != chosen.run.end()) {
+        for (const Placement one : order) {
+            if (!glob_matches(glob, to_string(one)) ||
+                std::find(chosen.run.begin(), chosen.run.end(), one) != chosen.run.end()) {
                 continue;
             }
             std::string note;
-            if (const auto missing = lacks(topology, one.placement)) {
-                if (glob == one.name) {
+            if (const auto missing = lacks(topology, one)) {
+                if (glob == to_string(one)) {
                     throw HostError("--placements: " + *missing);
                 }
                 note = *missing;
-            } else if (const auto other = same_as(topology, one.placement, chosen.run, thread_counts)) {
+            } else if (const auto other = same_as(topology, one, chosen.run, thread_counts)) {
                 note = fmt::format("{} puts every thread where {} does on this machine: it does not run twice.",
-                                   one.name, to_string(*other));
+                                   to_string(one), to_string(*other));
             } else {
-                chosen.run.push_back(one.placement);
+                chosen.run.push_back(one);
                 continue;
             }
             if (std::find(chosen.notes.begin(), chosen.notes.end(), note) == chosen.notes.end()) {
                 chosen.notes.push_back(note);
             }
         }
+    }
+    if (!named) {
+        const Placement first = default_placement(topology);
+        std::stable_partition(chosen.run.begin(), chosen.run.end(), [&](Placement one) { return one == first; });
     }
     // Whoever names another placement alone must learn that it measures the plainest one.
     const std::vector<Placement> plainest = {Placement::compact};

@@ -11,7 +11,7 @@
 //   one_node        all on the first node, a core each first; more threads than its CPUs share those CPUs
 //   one_per_llc     the first CPU of each last-level cache, then the second of each, and so on
 //   one_per_node    the same over nodes
-//   readers_remote  writers on the first node, readers on the node farthest from it
+//   readers_remote  writers on the first node, readers on the node farthest from it, of equals one with memory
 //   unpinned        the scheduler decides, within the process's first mask
 #pragma once
 
@@ -65,7 +65,15 @@ struct Plan {
 // `sides`: one a thread, read by readers_remote only. Empty: the first half writes, rounded up.
 Plan plan(const Topology& topology, Placement placement, std::size_t threads, std::span<const Side> sides = {});
 
-// Why this machine cannot have the placement at all, with what it would come to; nothing if it can.
+// Why this machine cannot have the placement at all.
+struct Lack {
+    std::string needs;                 // "two last-level caches"
+    std::string has;                   // "the usable CPUs of this machine share one"
+    std::optional<Placement> instead;  // what it would come to
+};
+// Nothing if the machine can have it.
+std::optional<Lack> lack_of(const Topology& topology, Placement placement);
+// The same as a sentence.
 std::optional<std::string> lacks(const Topology& topology, Placement placement);
 // The first of `among` that gives the same CPU to each thread for all of `thread_counts`.
 std::optional<Placement> same_as(const Topology& topology, Placement placement, std::span<const Placement> among,
@@ -75,8 +83,14 @@ struct ChosenPlacements {
     std::vector<Placement> run;
     std::vector<std::string> notes;  // a sentence for each that was asked for and does not run
 };
-// What to run of the names and globs asked for: nothing twice. A placement that the machine lacks is left out with a
-// note if a glob brought it, and is a HostError if it was named.
+// What runs where no placement is named: a core for each thread while there are cores. That is compact, except where
+// several usable CPUs share a core; there it is smt_last, because two threads of compact would then be measured on one
+// core, whose halves slow each other and hand a lock over without leaving it.
+Placement default_placement(const Topology& topology);
+
+// What to run of the names and globs asked for: nothing twice. None asked for: the default. A placement that the
+// machine lacks is left out with a note if a glob brought it, and is a HostError if it was named. Globs alone put the
+// default first, because the first placement of a run carries the A/A pairs.
 ChosenPlacements choose_placements(const Topology& topology, const std::vector<std::string>& globs,
                                    std::span<const std::size_t> thread_counts);
 

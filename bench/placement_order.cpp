@@ -11,29 +11,6 @@ namespace {
 
 using Path = std::vector<int>;
 
-int group_of(const Cpu& cpu, std::size_t level) {
-    const std::array<int, kPathLevels> groups = {cpu.package, cpu.node, cpu.llc, cpu.core};
-    return groups[level];
-}
-
-// Levels from the outermost to the innermost. Which contains which differs: a package can hold several nodes (NPS4) or
-// a node several packages (a board of four sockets), an LLC several nodes (sub-NUMA clusters) or the other way round.
-// The level with fewer groups is the outer one.
-std::array<std::size_t, kPathLevels> nesting(const std::vector<Cpu>& cpus) {
-    std::array<std::size_t, kPathLevels> count{};
-    for (std::size_t level = 0; level < kPathLevels; ++level) {
-        std::set<int> groups;
-        for (const Cpu& cpu : cpus) {
-            groups.insert(group_of(cpu, level));
-        }
-        count[level] = groups.size();
-    }
-    std::array<std::size_t, kPathLevels> levels{};
-    std::iota(levels.begin(), levels.end(), 0U);
-    std::stable_sort(levels.begin(), levels.end(), [&](std::size_t a, std::size_t b) { return count[a] < count[b]; });
-    return levels;
-}
-
 // Sorts by key, equal keys staying in hwloc's order.
 template <typename Key>
 std::vector<CpuId> order_by(std::vector<PlacedCpu> cpus, Key key) {
@@ -66,6 +43,29 @@ std::vector<CpuId> one_per_group(const std::vector<PlacedCpu>& cpus, Group group
 }
 
 }  // namespace
+
+int group_of(const Cpu& cpu, std::size_t level) {
+    const std::array<int, kPathLevels> groups = {cpu.package, cpu.node, cpu.llc, cpu.core};
+    return groups[level];
+}
+
+// Levels from the outermost to the innermost. Which contains which differs: a package can hold several nodes (NPS4) or
+// a node several packages (a board of four sockets), an LLC several nodes (sub-NUMA clusters) or the other way round.
+// The level with fewer groups is the outer one.
+std::array<std::size_t, kPathLevels> nesting(const std::vector<Cpu>& cpus) {
+    std::array<std::size_t, kPathLevels> count{};
+    for (std::size_t level = 0; level < kPathLevels; ++level) {
+        std::set<int> groups;
+        for (const Cpu& cpu : cpus) {
+            groups.insert(group_of(cpu, level));
+        }
+        count[level] = groups.size();
+    }
+    std::array<std::size_t, kPathLevels> levels{};
+    std::iota(levels.begin(), levels.end(), 0U);
+    std::stable_sort(levels.begin(), levels.end(), [&](std::size_t a, std::size_t b) { return count[a] < count[b]; });
+    return levels;
+}
 
 std::vector<PlacedCpu> placed_cpus(const Topology& topology) {
     const std::vector<Cpu> usable = topology.usable();

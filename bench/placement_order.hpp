@@ -23,6 +23,11 @@ struct PlacedCpu {
         path_rank{};  // rank of the CPU's group among its siblings in the group outside it
 };
 
+// package 0, node 1, LLC 2, core 3.
+int group_of(const Cpu& cpu, std::size_t level);
+// Those levels from the outermost to the innermost.
+std::array<std::size_t, kPathLevels> nesting(const std::vector<Cpu>& cpus);
+
 // Usable CPUs in hwloc's order.
 std::vector<PlacedCpu> placed_cpus(const Topology& topology);
 

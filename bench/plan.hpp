@@ -76,8 +76,8 @@ struct HostPlacer {
     };
     std::uint32_t cpus = 1;                   // CPUs that may be used
     std::vector<std::uint32_t> auto_threads;  // thread counts for --threads=auto
-    // Which of the placements asked for (names or globs) differ on this host. Throws HostError for a named one that it
-    // lacks.
+    // Which of the placements asked for (names or globs) differ on this host; the host's default if none is asked for.
+    // Throws HostError for a named one that it lacks.
     std::function<Chosen(const std::vector<std::string>& globs, const std::vector<std::uint32_t>& threads)> choose;
     // Places a thread for each element of `reads`, which tells whether it mostly reads. Throws HostError for a home
     // this host lacks.

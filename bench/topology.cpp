@@ -126,11 +126,15 @@ NodeId Topology::farthest_node(NodeId from, std::span<const NodeId> among) const
         const auto cpu = std::find_if(cpus.begin(), cpus.end(), [&](const Cpu& one) { return one.node == node; });
         return cpu == cpus.end() ? -1 : cpu->package;
     };
+    const std::vector<NodeId> with_memory = nodes_with_memory();
     const auto far = [&](NodeId to) -> std::uint64_t {
         if (to == from) {
             return 0;
         }
-        return 2 * (told ? *node_distance(from, to) : 1) + (package_of(to) != package_of(from) ? 1 : 0);
+        // Figures first, then packages, then memory: threads on a node without memory have their own data elsewhere.
+        const auto gives = std::find(with_memory.begin(), with_memory.end(), to) != with_memory.end();
+        return 4 * (told ? *node_distance(from, to) : 1) + (package_of(to) != package_of(from) ? 2 : 0) +
+               (gives ? 1 : 0);
     };
     return *std::max_element(among.begin(), among.end(), [&](NodeId a, NodeId b) { return far(a) < far(b); });
 }

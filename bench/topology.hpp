@@ -37,9 +37,16 @@ struct NumaNode {
     std::vector<CpuId> cpus;         // allowed or not; a CPU belongs to one node only
 };
 
+struct LastCache {
+    int level = 0;            // 3: an L3; 0: there is no cache and the package stands for it
+    std::uint64_t bytes = 0;  // 0: not told
+};
+
 struct Topology {
-    std::vector<Cpu> cpus;        // hwloc's logical order: neighbours share most
-    std::vector<NumaNode> nodes;  // hwloc's logical order; operating-system numbers may be sparse
+    std::vector<Cpu> cpus;               // hwloc's logical order: neighbours share most
+    std::vector<NumaNode> nodes;         // hwloc's logical order; operating-system numbers may be sparse
+    std::vector<LastCache> last_caches;  // by Cpu::llc; empty in a topology written by hand
+    std::vector<CpuId> offline;          // the machine has them, its kernel does not run them; they are not in cpus
     // node_distances[i][j]: the firmware's figure from nodes[i] to nodes[j] (10: local; no unit), 0: not told. Empty:
     // there is none.
     std::vector<std::vector<std::uint64_t>> node_distances;
@@ -66,8 +73,8 @@ struct Topology {
     // Nothing where the machine does not tell.
     [[nodiscard]] std::optional<std::uint64_t> node_distance(NodeId from, NodeId to) const;
     // The node of `among` that is farthest from `from`: by the node distances if they are told for all of `among`, else
-    // another package counts as farther. The first of equals; `from` only if there is no other. `among` must not be
-    // empty.
+    // another package counts as farther. Of equally far ones the first that gives memory, else the first; `from` only
+    // if there is no other. `among` must not be empty.
     [[nodiscard]] NodeId farthest_node(NodeId from, std::span<const NodeId> among) const;
 
     // The innermost thing that two CPUs share. The first that fits, in the order of the names: where an LLC spans nodes

@@ -55,6 +55,7 @@ class Reader {
     Topology read() {
         read_nodes();
         read_cpus();
+        read_offline();
         read_distances();
         out_.is_this_system = hwloc_topology_is_thissystem(topology_) != 0;
         export_text();
@@ -161,7 +162,11 @@ class Reader {
             hwloc_obj_t package = package_of(pu, node);
             cpu.node = static_cast<NodeId>(node->os_index);
             cpu.package = packages.of(package);
-            cpu.llc = llcs.of(llc_of(pu, package));
+            hwloc_obj_t last = llc_of(pu, package);
+            cpu.llc = llcs.of(last);
+            if (static_cast<std::size_t>(cpu.llc) == out_.last_caches.size()) {
+                out_.last_caches.push_back(facts_of(last));
+            }
             cpu.core = cores.of(core_of(pu));
             // Not hwloc's sibling_rank: where threads have caches of their own, those stand between and every rank
             // would be 0.
@@ -169,6 +174,26 @@ class Reader {
             cpu.allowed = hwloc_bitmap_isset(allowed, pu->os_index) != 0;
             out_.nodes[node->logical_index].cpus.push_back(cpu.os_index);
             out_.cpus.push_back(cpu);
+        }
+    }
+
+    // Of a package that stands for a cache there are none.
+    static LastCache facts_of(hwloc_obj_t object) {
+        if (object == nullptr || hwloc_obj_type_is_dcache(object->type) == 0) {
+            return {};
+        }
+        return {static_cast<int>(object->attr->cache.depth), object->attr->cache.size};
+    }
+
+    void read_offline() {
+        const hwloc_const_bitmap_t all = hwloc_topology_get_complete_cpuset(topology_);
+        const hwloc_const_bitmap_t online = hwloc_topology_get_topology_cpuset(topology_);
+        // A set without an end, which a file can hold, names no CPUs.
+        for (int cpu = hwloc_bitmap_last(all) < 0 ? -1 : hwloc_bitmap_first(all); cpu >= 0;
+             cpu = hwloc_bitmap_next(all, cpu)) {
+            if (hwloc_bitmap_isset(online, static_cast<unsigned>(cpu)) == 0) {
+                out_.offline.push_back(static_cast<CpuId>(cpu));
+            }
         }
     }
 

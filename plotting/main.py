@@ -6,10 +6,10 @@ import pathlib
 import sys
 
 from plotting import cells, costs, draw, ratios, report, runfiles, shares, table
-from plotting import throughput, transfers, uncontended, verdict, waits
+from plotting import throughput, topology, transfers, uncontended, verdict, waits
 
 FORMATS = ("png", "svg")
-FIGURES = (ratios, throughput, waits, shares, transfers, uncontended)
+FIGURES = (ratios, throughput, waits, shares, transfers, uncontended, topology)
 
 
 def formats(text):

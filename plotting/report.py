@@ -161,6 +161,7 @@ def section(dataset, figures, verdict_lines, blocks):
     parts.append(f'<div class="warnings"><b>Warnings</b>{html_list(warnings)}</div>' if warnings else
                  "<p>No warnings: nothing on this host is known to spoil a measurement.</p>")
     ratios = [figure for figure in figures if figure.name.endswith("ratios")]
+    machines = [figure for figure in figures if figure.name.endswith("topology")]
     parts.append("<h3>Verdict</h3><ul>" + "".join(f"<li>{escape(sentence)}{html_list(claims) if claims else ''}</li>"
                  for sentence, claims in verdict.summary(dataset, verdict.findings(dataset))) + "</ul>")
     parts += [image(figure) for figure in ratios]
@@ -168,7 +169,8 @@ def section(dataset, figures, verdict_lines, blocks):
                  + escape("\n".join(verdict_lines)) + "</pre></details>")
     parts.append("<p>Where the claims come from:</p>" + html_list(dict.fromkeys(
         f"{sign.first} / {sign.second}: {sign.source}" for sign in verdict.SIGNS)))
-    parts.append("<h3>Figures</h3>" + "".join(image(figure) for figure in figures if figure not in ratios))
+    others = [figure for figure in figures if figure not in ratios + machines]
+    parts.append("<h3>Figures</h3>" + "".join(image(figure) for figure in others))
     parts.append("<h3>All cells</h3>")
     for block in blocks:
         parts.append(f"<h4>{escape(block.title)}</h4>" + html_table(
@@ -182,6 +184,7 @@ def section(dataset, figures, verdict_lines, blocks):
     parts.append(counters_section(dataset))
     parts.append("<h3>Locks</h3>" + locks_table(dataset))
     parts.append("<h3>Host and plan</h3>")
+    parts += [image(figure) for figure in machines]
     parts += [html_table([], [list(fact) for fact in run_facts(run)], kind="facts") for run in dataset.runs]
     return "\n".join(parts)
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a machine is expected to make of the placements, and the machines as vendors build them; those that lack
-// something or tell it oddly stand with the test.
+// something or tell it oddly are in placement_odd_rows.hpp.
 //
 // The lists are worked out by hand from the definitions in placement.hpp. They are whole: as many threads as the
 // placement has CPUs; "0-6/2" is 0 2 4 6. The comment above a row says what shares what.
@@ -29,6 +29,7 @@ struct Pair {
 
 struct Row {
     std::string_view name;
+    std::string_view source;  // which machines have this shape; "dump": of hwloc 2.9's own tests
     Topology (*machine)();
     std::string_view compact;
     std::string_view smt_last;
@@ -84,6 +85,8 @@ std::string with_figures(const std::string& description, std::size_t nodes, Figu
 inline constexpr Row kBuiltMachines[] = {
     // Core i is CPUs i and i+8; packages are cores 0-3 and 4-7, each one node and one LLC.
     {.name = "second_threads_numbered_after_all_first",
+     .source = "Two-socket Xeon with SMT, as Linux numbers it (dump linux/32intel64-2p8co2t+8ve, cut to four "
+               "cores a socket).",
      .machine = [] { return load_synthetic("pack:2 [numa] l3:1 core:4 pu:2(indexes=2*8:1*2)"); },
      .compact = "0 8 1 9 2 10 3 11 4 12 5 13 6 14 7 15",
      .smt_last = "0-15",
@@ -105,6 +108,7 @@ inline constexpr Row kBuiltMachines[] = {
 
     // EPYC: core i is CPUs i and i+16; LLCs are cores 0,1 2,3 .. 14,15; nodes are packages, cores 0-7 and 8-15.
     {.name = "four_caches_a_package",
+     .source = "Two-socket EPYC, several L3 a package, one node each (dump x86/AMD-17h-Zen-2xEpyc-7451, cut).",
      .machine = [] { return load_synthetic("pack:2 [numa] l3:4 core:2 pu:2(indexes=2*16:1*2)"); },
      .compact = "0 16 1 17 2 18 3 19 4 20 5 21 6 22 7 23 8 24 9 25 10 26 11 27 12 28 13 29 14 30 15 31",
      .smt_last = "0-31",
@@ -128,6 +132,7 @@ inline constexpr Row kBuiltMachines[] = {
     // three. Turn by turn over packages, package 1 may not have its three LLCs used before package 0 has its second
     // turn.
     {.name = "mask_leaves_packages_unlike",
+     .source = "The EPYC shape without SMT, in a container or under taskset.",
      .machine =
          [] {
              return load_synthetic("pack:2 [numa] l3:4 core:2 pu:1", {{{0, 1, 8, 9, 10, 12}}});
@@ -152,6 +157,7 @@ inline constexpr Row kBuiltMachines[] = {
 
     // Four sockets in a ring, CPUs 2s and 2s+1. The mask hides socket 0 and CPU 5: the first node is 1, opposite to 3.
     {.name = "mask_hides_the_first_node",
+     .source = "Four sockets in a ring under an affinity mask; made up.",
      .machine =
          [] {
              const std::string xml = with_figures("pack:4 [numa] l3:1 core:2 pu:1", 4,
@@ -178,6 +184,7 @@ inline constexpr Row kBuiltMachines[] = {
 
     // A laptop whose slow cores are on a tile of their own: cores 0-3 under an L3, 4 and 5 under an L2 alone.
     {.name = "cores_beside_the_l3",
+     .source = "Laptop of the Meteor Lake kind: low-power cores on a tile without L3.",
      .machine =
          [] {
              std::string xml = load_synthetic("pack:1 [numa(memory=8GB)] l3:2 l2:2 core:2 pu:1").xml;
@@ -208,6 +215,7 @@ inline constexpr Row kBuiltMachines[] = {
 
     // EPYC in NPS2: LLCs 0,1 2,3 .. 14,15; nodes 0-3 4-7 | 8-11 12-15. Both far nodes are equally far: the first.
     {.name = "two_nodes_a_package",
+     .source = "Two-socket EPYC in NPS2, with the distances that its firmware tells.",
      .machine =
          [] {
              return from_text(with_figures("pack:2 group:2 [numa] l3:2 core:2 pu:1", 4,
@@ -234,6 +242,7 @@ inline constexpr Row kBuiltMachines[] = {
     // Xeon with sub-NUMA clusters: core i is CPUs i and i+8; nodes are cores 0,1 2,3 | 4,5 6,7, one LLC spans two of
     // them.
     {.name = "cache_over_two_nodes",
+     .source = "Two-socket Xeon with sub-NUMA clusters that share the L3, Linux numbering.",
      .machine = [] { return load_synthetic("pack:2 l3:1 group:2 [numa] core:2 pu:2(indexes=2*8:1*2)"); },
      .compact = "0 8 1 9 2 10 3 11 4 12 5 13 6 14 7 15",
      .smt_last = "0-15",
@@ -256,6 +265,7 @@ inline constexpr Row kBuiltMachines[] = {
     // A board with one memory for two packages: core i is CPUs i and i+8; packages are cores 0,1 2,3 | 4,5 6,7,
     // nodes two of them. So nodes are the outermost thing, and packages take turns within them.
     {.name = "node_over_two_packages",
+     .source = "Boards of several packages with one memory (dump linux/96em64t-4no4pa3ca2co, IBM x3950 M2, cut).",
      .machine = [] { return load_synthetic("group:2 [numa] pack:2 l3:1 core:2 pu:2(indexes=2*8:1*2)"); },
      .compact = "0 8 1 9 2 10 3 11 4 12 5 13 6 14 7 15",
      .smt_last = "0-15",
@@ -279,6 +289,8 @@ inline constexpr Row kBuiltMachines[] = {
     // | 1,5,9 13,17,21 | .. Die 0 has one link to every even die and to its neighbour, two to the odd ones: the first
     // farthest is the second die of the next package, not its first.
     {.name = "four_sockets_of_two_dies_numbered_across",
+     .source = "Four-socket Opteron 6100 (dump linux/48amd64-4pa2n6c-sparse, with its distances, cut to three "
+               "cores a die).",
      .machine =
          [] {
              return from_text(
@@ -306,6 +318,7 @@ inline constexpr Row kBuiltMachines[] = {
     // Eight sockets at the corners of a cube, up to three links apart: opposite to 0 is 7. Core i is CPUs i and i+16;
     // socket s is cores 2s and 2s+1.
     {.name = "eight_sockets_in_a_cube",
+     .source = "Eight sockets with three links each, SMT; made up after machines of that time.",
      .machine =
          [] {
              return from_text(with_figures("pack:8 [numa] l3:1 core:2 pu:2(indexes=2*16:1*2)", 8,
@@ -331,6 +344,7 @@ inline constexpr Row kBuiltMachines[] = {
 
     // Sixteen sockets on eight boards of two; CPUs 2s and 2s+1 are socket s. Boards 4-7 are behind a second switch.
     {.name = "sixteen_sockets_on_boards",
+     .source = "Large Xeon of many boards (dump xml/192em64t-24n8c2t, multi-hop distances, cut).",
      .machine =
          [] {
              return from_text(with_figures("pack:16 [numa] l3:1 core:2 pu:1", 16, [](auto from, auto to) {

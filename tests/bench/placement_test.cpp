@@ -238,6 +238,29 @@ TEST(placement, a_named_placement_that_the_machine_lacks_is_an_error) {
     EXPECT_EQ(error_of<HostError>([&] { choose_placements(machine, {"one_*"}, counts); }), "no error");
 }
 
+TEST(placement, the_default_gives_each_thread_a_core) {
+    const std::vector<std::size_t> counts = {2};
+    const auto chosen = [&](const Topology& machine, const std::vector<std::string>& globs) {
+        return choose_placements(machine, globs, counts);
+    };
+    const ChosenPlacements plain = chosen(load_synthetic(kTwoVcpus), {});
+    EXPECT_EQ(plain.run, (std::vector<Placement>{Placement::compact}));
+    EXPECT_TRUE(plain.notes.empty());
+    const Topology laptop = load_synthetic("pack:1 [numa] l3:1 core:4 pu:2");
+    const ChosenPlacements smt = chosen(laptop, {});
+    EXPECT_EQ(smt.run, (std::vector<Placement>{Placement::smt_last}));
+    ASSERT_EQ(smt.notes.size(), 1U);
+    EXPECT_EQ(smt.notes.front(),
+              "No --placements: smt_last, a core for each thread while there are cores, because cores of this machine "
+              "run several threads; compact fills each core first.");
+    // One core alone, or one thread of each core left by a mask: nothing to choose.
+    EXPECT_EQ(chosen(load_synthetic("pack:1 core:1 pu:2"), {}).run.front(), Placement::compact);
+    EXPECT_EQ(chosen(load_synthetic("pack:1 core:2 pu:2", {{{1, 2}}}), {}).run.front(), Placement::compact);
+    // The first placement carries the A/A pairs: the default of globs, the first of names.
+    EXPECT_EQ(chosen(laptop, {"*"}).run.front(), Placement::smt_last);
+    EXPECT_EQ(chosen(laptop, {"compact", "s*"}).run.front(), Placement::compact);
+}
+
 TEST(placement, unknown_names_get_the_nearest) {
     EXPECT_EQ(error_of<UsageError>([] {
                   check_placement_names({"compact", "compct"});

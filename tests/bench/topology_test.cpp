@@ -262,6 +262,18 @@ TEST(topology, farthest_node_by_matrix_then_by_package) {
     EXPECT_EQ(flat.farthest_node(0, all), 2);  // equal figures: another package
 }
 
+TEST(topology, of_equally_far_nodes_one_with_memory_comes_first) {
+    const std::string plain = load_synthetic("pack:2 group:2 [numa(memory=8GB)] l3:1 core:2 pu:1").xml;
+    Topology machine = from_text(
+        with_distances(plain, {0, 1, 2, 3}, {10, 12, 32, 32, 12, 10, 32, 32, 32, 32, 10, 12, 32, 32, 12, 10}));
+    const std::vector<NodeId> all = {0, 1, 2, 3};
+    EXPECT_EQ(machine.farthest_node(0, all), 2);
+    machine.nodes[2].memory_bytes = 0;
+    EXPECT_EQ(machine.farthest_node(0, all), 3);
+    machine.nodes[3].allowed = false;  // then neither gives memory
+    EXPECT_EQ(machine.farthest_node(0, all), 2) << "memory does not outweigh the distance";
+}
+
 TEST(topology, a_mask_hides_cpus_but_not_what_they_share) {
     const Topology machine = load_synthetic(kFourSockets, {{{3, 12, 13}}});
     EXPECT_EQ(machine.cpus.size(), 40U);
