@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Every tests/<folder>/<name>_test.cpp is one executable and one ctest entry "<folder>/<name>", labelled with its folder
 # and, where the name ends in _native_test or _coop_test, with the platform it runs on. Tests in tests/bench link the
-# bench layer.
+# bench layer. Without the cooperative platform there are the native tests only: others may use it.
 
 file(GLOB support_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 if(support_sources)
@@ -10,6 +10,8 @@ if(support_sources)
 endif()
 
 set(LOCKBENCH_TEST_TIMEOUT 600 CACHE STRING "Seconds that one test executable may take; soaks need more")
+
+set(LOCKBENCH_TEST_EVERY 1 CACHE STRING "The native tests go through one lock in so many; 1: all")
 
 function(lockbench_add_test source)
     get_filename_component(name ${source} NAME_WE)
@@ -21,6 +23,12 @@ function(lockbench_add_test source)
     target_link_libraries(${target} PRIVATE lockbench_workloads GTest::gtest_main)
     if(TARGET lockbench_test_support)
         target_link_libraries(${target} PRIVATE lockbench_test_support)
+    endif()
+    if(NOT LOCKBENCH_TEST_EVERY EQUAL 1)
+        target_compile_definitions(${target} PRIVATE LOCKBENCH_TEST_EVERY=${LOCKBENCH_TEST_EVERY})
+    endif()
+    if(LOCKBENCH_COOP)
+        target_link_libraries(${target} PRIVATE lockbench_coop)
     endif()
     if(folder STREQUAL "bench")
         target_link_libraries(${target} PRIVATE lockbench_bench)
@@ -45,6 +53,9 @@ if(LOCKBENCH_BENCH)
 endif()
 foreach(folder IN LISTS test_folders)
     file(GLOB test_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*_test.cpp)
+    if(NOT LOCKBENCH_COOP)
+        list(FILTER test_sources INCLUDE REGEX "_native_test\\.cpp$")
+    endif()
     foreach(source IN LISTS test_sources)
         lockbench_add_test(${source})
     endforeach()

@@ -5,10 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "locks/native_only.hpp"
-#include "locks/registry.hpp"
+#include "tests/support/native_locks.hpp"
 #include "tests/workloads/native_trial.hpp"
-#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
@@ -16,9 +14,7 @@ namespace {
 
 template <class L>
 class RmapNative : public testing::Test {};
-// Without the controls, which do not exclude: those have a test of their own.
-using RealLocks = ConcatT<AllLocks<Native>, LibraryLocks<Native>>;
-TYPED_TEST_SUITE(RmapNative, TypesOf<RealLocks>::type);
+TYPED_TEST_SUITE(RmapNative, test::NativeLocks);
 
 constexpr std::uint32_t kSteps = 40;
 
