@@ -41,6 +41,9 @@ function(lockbench_add_test source)
         list(APPEND labels coop)
     endif()
     set_tests_properties(${folder}/${short} PROPERTIES LABELS "${labels}" TIMEOUT ${LOCKBENCH_TEST_TIMEOUT})
+    if(CMAKE_CROSSCOMPILING)
+        set_tests_properties(${folder}/${short} PROPERTIES ENVIRONMENT LOCKBENCH_EMULATED=1)
+    endif()
     if("native" IN_LIST labels)
         # Native tests use every CPU: two at once would convoy and say nothing.
         set_tests_properties(${folder}/${short} PROPERTIES RUN_SERIAL ON)
@@ -64,4 +67,10 @@ endforeach()
 if(TARGET bench_build_info_test)
     target_compile_definitions(bench_build_info_test PRIVATE LOCKBENCH_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
         LOCKBENCH_BINARY_DIR="${PROJECT_BINARY_DIR}")
+endif()
+# A build with LSE atomics says on a CPU before Armv8.1 what it lacks, and ends with status 3.
+if(CMAKE_CROSSCOMPILING AND LOCKBENCH_ATOMICS STREQUAL "lse")
+    list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
+    add_test(NAME platform/older_cpu COMMAND sh -c "${emulator} -cpu cortex-a53 $0 >log 2>&1; test $? -eq 3 && \
+grep -q 'LSE atomics, which this CPU lacks' log" $<TARGET_FILE:platform_native_native_test>)
 endif()

@@ -55,16 +55,17 @@ void* default_alloc(std::size_t bytes, NodeId) {
 
 void default_release(void* base, std::size_t bytes) { munmap(base, bytes); }
 
-// A build with LSE atomics in line would end in SIGILL on a CPU before Armv8.1; this says why instead.
-void check_cpu() {
 #if defined(__ARM_FEATURE_ATOMICS)
+// A build with LSE atomics in line would end in SIGILL on a CPU before Armv8.1; this says why instead, before main().
+[[maybe_unused]] const bool cpu_has_atomics = [] {
     if ((getauxval(AT_HWCAP) & HWCAP_ATOMICS) == 0) {
         std::fputs("lockbench: this build uses LSE atomics, which this CPU lacks: build with LOCKBENCH_ATOMICS=llsc\n",
                    stderr);
         std::_Exit(3);
     }
+    return true;
+}();
 #endif
-}
 
 }  // namespace
 
@@ -76,7 +77,6 @@ World& World::get() {
 }
 
 World::World() : hooks_{default_alloc, default_release} {
-    check_cpu();
     syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
     calibrate();
 }

@@ -18,7 +18,7 @@ Installs missing Debian packages, then runs, and goes on after a failure:
   clang-tidy  every translation unit
   asan-ubsan  builds and tests under the address and undefined-behaviour sanitizers
   tsan        builds and runs the native tests under the thread sanitizer
-  clang       builds the tool with Clang and runs some tests of it (--long: all)
+  clang       builds some tests with Clang and runs them (--long: the whole product and all tests)
   aarch64     builds the native tests for AArch64 with LSE and with exclusive loads and stores, for some locks (--long:
               for all), checks the instructions, runs them under qemu's user mode
 

@@ -218,7 +218,7 @@ class StagesTest(unittest.TestCase):
         return f"""{extra}
 mkdir -p build/release; echo '{database}' >build/release/compile_commands.json; : >main.cpp
 printf '// SPDX-License-Identifier: MIT\\n' >main.cpp
-for preset in aarch64 aarch64-llsc; do
+for preset in aarch64 aarch64-llsc aarch64-clang; do
     mkdir -p build/$preset/CMakeFiles/x_test.dir/tests/locks; : >build/$preset/CMakeFiles/x_test.dir/tests/locks/x.o
 done"""
 
@@ -272,7 +272,7 @@ EOT
         calls = "\n".join(self.stubs.calls())
         self.assertIn("cmake --build build/tsan --parallel", calls)
         self.assertIn("--target locks_x_native_test", calls)
-        self.assertIn("--target lockbench platform_native_native_test", calls)
+        self.assertIn("--target platform_native_native_test platform_fences_native_test", calls)
         self.assertIn("-R ^(platform/native_native|", calls)
         self.assertIn("-DLOCKBENCH_TEST_EVERY=4", calls)
         self.assertNotIn("LONG=1", calls)
@@ -336,12 +336,12 @@ EOT
         self.assertIn("python LONG=1", calls)
         self.assertFalse([call for call in calls if "--preset tsan" in call and "LONG=1" in call])
         self.assertIn("-DLOCKBENCH_TEST_TIMEOUT=21600", "\n".join(calls))
-        self.assertEqual(sum("-DLOCKBENCH_TEST_EVERY=1" in call for call in calls), 2)
+        self.assertEqual(sum("-DLOCKBENCH_TEST_EVERY=1" in call for call in calls), 4)
         self.assertFalse([call for call in calls if "platform_native_native_test" in call])
         kept = next((self.root / "results").glob("long-*.txt")).read_text()
         self.assertIn("commit unknown", kept)
         self.assertIn("release: 3 passed", kept)
-        self.assertTrue(kept.endswith(f"{STYLE + 22} passed, 0 failed, 12 skipped\n"), kept)
+        self.assertTrue(kept.endswith(f"{STYLE + 26} passed, 0 failed, 14 skipped\n"), kept)
 
     def test_what_a_long_run_left_out_is_kept_too(self):
         self.assertEqual(self.go("--long", "-R", "rmap")[0], 0)

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/effort.hpp"
 #include "tests/support/native_locks.hpp"
 #include "tests/workloads/native_trial.hpp"
 #include "workloads/registry.hpp"
@@ -144,9 +145,9 @@ std::size_t memory_of(const W& workload) {
     return bytes;
 }
 
-// A million forks: the slabs do not grow after the first few. TSan would take minutes for as many.
+// A million forks: the slabs do not grow after the first few. TSan and an emulator would take minutes for as many.
 TEST(RmapNativePaths, MemoryDoesNotGrow) {
-    constexpr int kForks = native::kTsan ? 50'000 : 1'000'000;
+    const int forks = native::kTsan || test::emulated() ? 50'000 : 1'000'000;
     using W = ForkServer<Native, Rwsem310<Native>>;
     native::World::get().begin_trial({kAnyNode, kAnyNode}, 1);
     {
@@ -161,7 +162,7 @@ TEST(RmapNativePaths, MemoryDoesNotGrow) {
                 workload.step(thread);
             }
             const std::size_t before = memory_of(workload);
-            for (int i = 0; i < kForks; ++i) {
+            for (int i = 0; i < forks; ++i) {
                 workload.step(thread);
             }
             EXPECT_EQ(memory_of(workload), before);
