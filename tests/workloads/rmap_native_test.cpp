@@ -153,7 +153,7 @@ TEST(RmapNativePaths, MemoryDoesNotGrow) {
     {
         const native::ThreadScope host(1);
         W workload(TrialSetup{params_of<W>({{"grow_pages", 1}}), 1, 1, {}});
-        std::thread worker([&workload] {
+        std::thread worker([&workload, forks] {
             const native::ThreadScope scope(0);
             ThreadStats stats;
             Ctx<Native> ctx(0, 1, 0, stats, nullptr);
