@@ -8,7 +8,7 @@ usage() {
 usage: bench/install.sh [--list] run|test
 
   run     what bench/run.sh needs: compiler, CMake, libraries, and Python's plotting packages
-  test    the same and what tests/run.sh needs on top: the tools of the style checks
+  test    the same and what tests/run.sh needs on top: style checks, Clang, AArch64
   --list  print the packages of the set, one a line, and stop
 
 Missing packages are installed with apt-get: directly as root, else through sudo where it asks for no password. Without
@@ -30,9 +30,12 @@ run_packages=(
 )
 # Every result names the commit it was measured at; an unpacked archive has none to name.
 [[ ! -e $root/.git ]] || run_packages+=(git)
-# The second compiler and the other architecture are for tests/platform/codegen_test.py.
-test_packages=("${run_packages[@]}" clang-format clang-tidy flake8 shellcheck
-    clang g++-aarch64-linux-gnu binutils-aarch64-linux-gnu)
+# The second compiler and the other architecture: the stages clang and aarch64, and tests/platform/codegen_test.py.
+test_packages=(
+    "${run_packages[@]}"
+    clang-format clang-tidy flake8 shellcheck
+    clang g++-aarch64-linux-gnu binutils-aarch64-linux-gnu googletest qemu-user
+)
 
 say() { printf 'install: %s\n' "$*"; }
 complain() { printf 'install: %s\n' "$*" >&2; }

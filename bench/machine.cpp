@@ -12,6 +12,7 @@
 #include "bench/machine_view.hpp"
 #include "bench/other_machine.hpp"
 #include "bench/own_cost.hpp"
+#include "platform/native_wait.hpp"
 #include "platform/native_world.hpp"
 
 namespace lockbench {
@@ -25,7 +26,7 @@ void add_own_cost(json& host, unsigned sample_every) {
         const PinnedScope pinned(first_usable_cpu());
         cost = measure_own_cost(sample_every);
     }
-    host["clock"] = {{"name", "time-stamp counter"},
+    host["clock"] = {{"name", native::kTicksName},
                      {"ticks_per_ns", native::World::get().ticks_per_ns()},
                      {"cost_ns", cost.clock_ns}};
     host["own_cost_ns"] = cost.cost_ns;

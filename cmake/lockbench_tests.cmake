@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Every tests/<folder>/<name>_test.cpp is one executable and one ctest entry "<folder>/<name>", labelled with its folder
 # and, where the name ends in _native_test or _coop_test, with the platform it runs on. Tests in tests/bench link the
-# bench layer.
+# bench layer. Without the cooperative platform there are the native tests only: others may use it.
 
 file(GLOB support_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/support/*.cpp)
 if(support_sources)
@@ -10,6 +10,8 @@ if(support_sources)
 endif()
 
 set(LOCKBENCH_TEST_TIMEOUT 600 CACHE STRING "Seconds that one test executable may take; soaks need more")
+
+set(LOCKBENCH_TEST_EVERY 1 CACHE STRING "The native tests go through one lock in so many; 1: all")
 
 set(test_headers <gtest/gtest.h> <algorithm> <array> <functional> <map> <memory> <optional> <set> <string> <vector>)
 lockbench_precompiled_set(lockbench_test_headers "lockbench_workloads;GTest::gtest" ${test_headers})
@@ -29,6 +31,12 @@ function(lockbench_add_test source)
     if(TARGET lockbench_test_support)
         target_link_libraries(${target} PRIVATE lockbench_test_support)
     endif()
+    if(NOT LOCKBENCH_TEST_EVERY EQUAL 1)
+        target_compile_definitions(${target} PRIVATE LOCKBENCH_TEST_EVERY=${LOCKBENCH_TEST_EVERY})
+    endif()
+    if(LOCKBENCH_COOP AND NOT short MATCHES "_native$")
+        target_link_libraries(${target} PRIVATE lockbench_coop)
+    endif()
     if(folder STREQUAL "bench")
         target_link_libraries(${target} PRIVATE lockbench_bench)
         lockbench_reuse_precompiled(${target} lockbench_bench_test_headers)
@@ -43,6 +51,9 @@ function(lockbench_add_test source)
         list(APPEND labels coop)
     endif()
     set_tests_properties(${folder}/${short} PROPERTIES LABELS "${labels}" TIMEOUT ${LOCKBENCH_TEST_TIMEOUT})
+    if(CMAKE_CROSSCOMPILING)
+        set_tests_properties(${folder}/${short} PROPERTIES ENVIRONMENT LOCKBENCH_EMULATED=1)
+    endif()
     if("native" IN_LIST labels)
         # Native tests use every CPU: two at once would convoy and say nothing.
         set_tests_properties(${folder}/${short} PROPERTIES RUN_SERIAL ON)
@@ -55,6 +66,9 @@ if(LOCKBENCH_BENCH)
 endif()
 foreach(folder IN LISTS test_folders)
     file(GLOB test_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*_test.cpp)
+    if(NOT LOCKBENCH_COOP)
+        list(FILTER test_sources INCLUDE REGEX "_native_test\\.cpp$")
+    endif()
     foreach(source IN LISTS test_sources)
         lockbench_add_test(${source})
     endforeach()
@@ -68,4 +82,10 @@ endif()
 if(TARGET bench_build_info_test)
     target_compile_definitions(bench_build_info_test PRIVATE LOCKBENCH_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
         LOCKBENCH_BINARY_DIR="${PROJECT_BINARY_DIR}")
+endif()
+# A build with LSE atomics says on a CPU before Armv8.1 what it lacks, and ends with status 3.
+if(CMAKE_CROSSCOMPILING AND LOCKBENCH_ATOMICS STREQUAL "lse")
+    list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " emulator)
+    add_test(NAME platform/older_cpu COMMAND sh -c "${emulator} -cpu cortex-a53 $0 >log 2>&1; test $? -eq 3 && \
+grep -q 'LSE atomics, which this CPU lacks' log" $<TARGET_FILE:platform_native_native_test>)
 endif()

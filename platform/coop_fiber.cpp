@@ -2,12 +2,12 @@
 #include "platform/coop_fiber.hpp"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <boost/context/detail/fcontext.hpp>
 #include <vector>
 
 #include "platform/check.hpp"
-#include "platform/units.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define LOCKBENCH_ASAN 1
@@ -40,11 +40,13 @@ std::byte* take_stack() {
         stacks.pop_back();
         return stack;
     }
-    void* base = mmap(nullptr, Fiber::kStackBytes + kPage, PROT_READ | PROT_WRITE,
+    // One page of this machine: 64 KiB on some AArch64 kernels, and less could not be protected by itself.
+    static const auto guard = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    void* base = mmap(nullptr, Fiber::kStackBytes + guard, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     check(base != MAP_FAILED, "no memory for a fiber's stack");
-    check(mprotect(base, kPage, PROT_NONE) == 0, "no guard page for a fiber's stack");
-    return static_cast<std::byte*>(base) + kPage;
+    check(mprotect(base, guard, PROT_NONE) == 0, "no guard page for a fiber's stack");
+    return static_cast<std::byte*>(base) + guard;
 }
 
 #ifdef LOCKBENCH_ASAN

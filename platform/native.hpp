@@ -53,7 +53,8 @@ struct Native {
     };
 
     static void fence(Order order) { native::fence(order); }
-    // A full fence directly after a read-modify-write: x86's locked instructions are one already.
+    // A full fence directly after a read-modify-write: x86's locked instructions are one already. On AArch64 none is,
+    // whatever its order: a later access may pass the store half of an acquire or a seq_cst one.
     static void fence_after_rmw() {
 #if defined(__x86_64__) && !LOCKBENCH_TSAN
         asm volatile("" ::: "memory");

@@ -63,6 +63,20 @@ inline std::uint32_t fence_word = 0;
 inline void fence(Order) { __atomic_fetch_add(&fence_word, 0U, __ATOMIC_SEQ_CST); }
 #endif
 
+// The value of an exchange of a part of a word, in a register of its own. GCC 12 has two patterns for the exchange on
+// AArch64; where it folds the narrowing of a computed value into it, it takes the first, the load/store-exclusive loop,
+// although LSE was asked for. There is nothing to fold when the value comes out of an assembler statement.
+template <class Part>
+Part in_own_register(Part value) {
+#if defined(__aarch64__)
+    std::uint32_t whole = value;
+    asm volatile("" : "+r"(whole));
+    return static_cast<Part>(whole);
+#else
+    return value;
+#endif
+}
+
 // A part of a word as storage of its own: the access the kernel makes. Little-endian: the field lies kOffset/8 bytes
 // into the word.
 template <class T, class F>
@@ -73,7 +87,9 @@ class MixedField {
         : part_(reinterpret_cast<Part*>(reinterpret_cast<unsigned char*>(word) + F::kOffset / 8)) {}
 
     [[nodiscard]] Part load(Order order) const { return __atomic_load_n(part_, to_builtin(order)); }
-    Part exchange(Part value, Order order) { return __atomic_exchange_n(part_, value, to_builtin(order)); }
+    Part exchange(Part value, Order order) {
+        return __atomic_exchange_n(part_, in_own_register(value), to_builtin(order));
+    }
     bool try_cas(Part expected, Part desired, Order order) {
         return __atomic_compare_exchange_n(part_, &expected, desired, false, to_builtin(order), failure_builtin(order));
     }

@@ -8,30 +8,36 @@
 #include "platform/native_world.hpp"
 #include "platform/platform.hpp"
 
-#if !defined(__linux__) || !(defined(__x86_64__) || defined(__aarch64__))
-#error "lockbench runs on Linux, x86-64 and AArch64"
+#if !defined(__linux__) || !(defined(__x86_64__) || (defined(__aarch64__) && defined(__AARCH64EL__)))
+#error "lockbench runs on Linux, x86-64 and little-endian AArch64"
 #endif
 
 namespace lockbench::native {
 
+// The pause of a spin. AArch64's "yield" is a no-op on cores without SMT; isb lets the pipeline run empty and takes
+// about as long as x86's pause (measured on Neoverse N1: rust-lang/rust#84725). wfe would need the word that the next
+// store goes to, which a predicate over several words does not have.
 inline void cpu_relax() {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
-#else
-    asm volatile("isb" ::: "memory");  // "yield" is a no-op on the Neoverse cores; isb gives a pause of tens of ns
-#endif
-}
-
-// Nothing after it starts before everything before it is done, loads and arithmetic alike (lfence; isb).
-inline void serialise() {
-#if defined(__x86_64__)
-    __builtin_ia32_lfence();
 #else
     asm volatile("isb" ::: "memory");
 #endif
 }
 
-// The time-stamp counter, unserialised: 12 to 25 ns on virtual machines, good to some ten ns.
+// Nothing after it starts before the loads, the arithmetic and the read-modify-writes before it are done. isb alone
+// waits for no memory access (Arm ARM, B2.3), so a dsb for loads stands before it; lfence is both.
+inline void serialise() {
+#if defined(__x86_64__)
+    __builtin_ia32_lfence();
+#else
+    asm volatile("dsb ishld\n\tisb" ::: "memory");
+#endif
+}
+
+// The counter that times waits, unserialised, as its reading stands on fast paths. x86-64: the time-stamp counter, 12
+// to 25 ns a reading on virtual machines, good to some ten ns. AArch64: the virtual counter of the generic timer, which
+// ticks at 1 GHz from Armv8.6 on and often at 25 to 100 MHz before, so that one tick may be 40 ns.
 inline std::uint64_t read_ticks() {
 #if defined(__x86_64__)
     return __builtin_ia32_rdtsc();
@@ -39,6 +45,24 @@ inline std::uint64_t read_ticks() {
     std::uint64_t ticks = 0;
     asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
     return ticks;
+#endif
+}
+
+#if defined(__x86_64__)
+inline constexpr const char* kTicksName = "time-stamp counter";
+#else
+inline constexpr const char* kTicksName = "virtual counter CNTVCT_EL0";
+#endif
+
+// Ticks a second as the machine names them; 0 where it does not, and the rate has to be measured. What CNTFRQ_EL0 says
+// is what the kernel's own clock counts by.
+inline std::uint64_t named_tick_rate() {
+#if defined(__x86_64__)
+    return 0;
+#else
+    std::uint64_t hertz = 0;
+    asm volatile("mrs %0, cntfrq_el0" : "=r"(hertz));
+    return hertz;
 #endif
 }
 

@@ -65,8 +65,8 @@ class World {
     [[nodiscard]] static void* block_base(ThreadId tid) { return block_table_[tid]; }
     [[nodiscard]] static std::size_t block_bytes();
 
-    // Ticks of the time-stamp counter a nanosecond, measured once against CLOCK_MONOTONIC; constant and invariant
-    // clocks only.
+    // Ticks of read_ticks() a nanosecond: as the machine names the rate, else measured once against CLOCK_MONOTONIC.
+    // Constant and invariant clocks only.
     [[nodiscard]] double ticks_per_ns() const { return ticks_per_ns_; }
     // Iterations of busy_loop() a nanosecond, measured once (best of several): for gaps that need no exact length.
     [[nodiscard]] double spins_per_ns() const { return spins_per_ns_; }
@@ -111,9 +111,17 @@ NodeId current_node();
 // CLOCK_MONOTONIC ns, 0: none).
 void futex_wait(const void* word, std::uint32_t expected, std::uint64_t deadline_ns);
 int futex_wake(const void* word, int count);
+// Ends the process with exit status 3 where the kernel does not offer it: nothing else would pair with fence_light.
 void membarrier_heavy();
 void yield_cpu();
 void busy_loop(std::uint64_t spins);
 void busy_wait(std::uint64_t ns);
+// How busy_wait spends a time: until so many ticks have passed or, where ticks are too coarse for it (an AArch64
+// counter of 25 MHz steps by 40 ns), in so many turns of busy_loop.
+struct BusyPlan {
+    std::uint64_t ticks;
+    std::uint64_t spins;
+};
+BusyPlan plan_busy_wait(double ns, double ticks_per_ns, double spins_per_ns);
 
 }  // namespace lockbench::native

@@ -18,8 +18,11 @@ Installs missing Debian packages, then runs, and goes on after a failure:
   clang-tidy  every translation unit
   asan-ubsan  builds and tests under the address and undefined-behaviour sanitizers
   tsan        builds and runs the native tests under the thread sanitizer
+  clang       builds some tests with Clang and runs them (--long: the whole product and all tests)
+  aarch64     builds the native tests for AArch64 with LSE and with exclusive loads and stores, for some locks (--long:
+              for all), checks the instructions, runs them under qemu's user mode
 
-  --fast      without clang-tidy and the sanitizers
+  --fast      without clang-tidy, the sanitizers, clang and aarch64
   --long      with soaks of hours (LOCKBENCH_LONG=1); keeps its result in results/long-<date>.txt
   arguments   for example `-R rmap`: only the matching ctest entries of the release build
 

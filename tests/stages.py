@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 
+import instructions
 import lint
 import lint_cpp
 from counts import Counts, from_ctest, from_unittest
@@ -25,6 +26,15 @@ HEARTBEAT_S = 20  # how often a silent stage says where it is
 PYTHON_TEST_LIMIT_S = {False: 1800, True: 6 * 3600}
 ENTRY_LIMIT_S = {False: 600, True: 6 * 3600}
 BYTES_PER_COMPILER = 2 * 1024 ** 3  # a translation unit that instantiates every lock, under a sanitizer
+# What the clang stage builds and runs without --long, for one lock in so many. Clang's warnings about every file are the
+# clang-tidy stage's part, which has it parse them all anyway.
+CLANG_TESTS = ("platform_native_native_test", "platform_fences_native_test", "platform_litmus_coop_test",
+               "locks_contract_native_test", "workloads_rmap_counts_native_test")
+CLANG_ONE_IN = 7
+# The AArch64 builds: preset, its atomics, and of how many locks the tests take one, without and with --long; None: not
+# built. Compiling the tests for every lock takes minutes of CPU; the two samples differ.
+AARCH64 = (("aarch64", "lse", {False: 4, True: 1}), ("aarch64-llsc", "llsc", {False: 7, True: 1}),
+           ("aarch64-clang", "lse", {False: None, True: 1}))
 
 
 def wrong_usage(text):
@@ -124,10 +134,11 @@ class Runner:
         """What tells the tests to take their time. Only without sanitizers, which would make days of it."""
         return {"LOCKBENCH_LONG": "1"} if self.options.long else {}
 
-    def build(self, preset, targets=()):
+    def build(self, preset, targets=(), settings=()):
         """Configures and builds; the build is one check."""
         limit = ENTRY_LIMIT_S[self.options.long]
-        status = self.call(f"{preset} configure", ["cmake", "--preset", preset, f"-DLOCKBENCH_TEST_TIMEOUT={limit}"])
+        status = self.call(f"{preset} configure",
+                           ["cmake", "--preset", preset, f"-DLOCKBENCH_TEST_TIMEOUT={limit}", *settings])
         if status == 0:
             command = ["cmake", "--build", f"build/{preset}", "--parallel", self.jobs]
             names = targets() if callable(targets) else targets
@@ -141,10 +152,10 @@ class Runner:
                                 capture_output=True, check=True)
         return [test["name"].replace("/", "_") + "_test" for test in json.loads(listed.stdout)["tests"]]
 
-    def ctest(self, preset, wrapper=()):
+    def ctest(self, preset, wrapper=(), arguments=()):
         junit, cases = self.reports / f"{preset}.xml", self.reports / f"{preset}-cases"
         command = [*wrapper, "ctest", "--preset", preset, "--output-junit", junit, "--no-tests=error",
-                   "--parallel", self.jobs, *self.options.ctest]
+                   "--parallel", self.jobs, *arguments, *self.options.ctest]
         more = self.soak() if preset == "release" else {}
         status = self.call(f"{preset} tests", command, {"GTEST_OUTPUT": f"xml:{cases}/", **more})
         counts = from_ctest(junit, cases) if junit.exists() else Counts()
@@ -152,8 +163,8 @@ class Runner:
             counts.failed.append(f"ctest of {preset} ended with status {status}")
         return counts
 
-    def preset(self, preset, only_selected=False, wrapper=()):
-        counts = self.build(preset, (lambda: self.ctest_targets(preset)) if only_selected else ())
+    def preset(self, preset, only_selected=False, wrapper=(), settings=()):
+        counts = self.build(preset, (lambda: self.ctest_targets(preset)) if only_selected else (), settings)
         if not counts.failed:
             counts.add(self.ctest(preset, wrapper))
         return counts
@@ -185,6 +196,35 @@ class Runner:
     def tsan(self):
         return self.preset("tsan", only_selected=True, wrapper=fixed_addresses(self.root))
 
+    def clang(self):
+        """What the other compiler makes of it: some tests for some locks, with --long the whole product and all tests."""
+        if self.options.long:
+            return self.preset("clang", settings=["-DLOCKBENCH_TEST_EVERY=1"])
+        counts = self.build("clang", CLANG_TESTS, [f"-DLOCKBENCH_TEST_EVERY={CLANG_ONE_IN}"])
+        if not counts.failed:
+            names = "|".join(target.removesuffix("_test").replace("_", "/", 1) for target in CLANG_TESTS)
+            counts.add(self.ctest("clang", arguments=("-R", f"^({names})$")))
+        return counts
+
+    def aarch64(self):
+        """Builds the native tests for AArch64 with each kind of atomics, looks at the instructions, runs under qemu."""
+        counts = Counts()
+        for preset, atomics, one_in in AARCH64:
+            every = one_in[self.options.long]
+            if every is None:
+                continue
+            built = self.build(preset, settings=[f"-DLOCKBENCH_TEST_EVERY={every}"])
+            counts.add(built)
+            if built.failed:
+                continue
+            objects = sorted(self.root.glob(f"build/{preset}/CMakeFiles/*_test.dir/tests/**/*.o"))
+            faults = instructions.atomics_faults(instructions.instructions("aarch64", objects), atomics)
+            for fault in faults:
+                self.say(f"{preset}: {fault}")
+            counts.add(Counts.of(f"atomics of {preset}", not faults, "; ".join(faults[:3])))
+            counts.add(self.ctest(preset))
+        return counts
+
 
 def fixed_addresses(root):
     """GCC 12's TSan refuses some randomised address spaces; where the machine allows, it runs in a fixed one."""
@@ -199,7 +239,8 @@ def fixed_addresses(root):
 def plan(runner):
     """The stages to run as (name, function), and the names of those left out with the reason."""
     stages = [("style", runner.style), ("release", runner.release), ("python", runner.python),
-              ("clang-tidy", runner.clang_tidy), ("asan-ubsan", runner.asan_ubsan), ("tsan", runner.tsan)]
+              ("clang-tidy", runner.clang_tidy), ("asan-ubsan", runner.asan_ubsan), ("tsan", runner.tsan),
+              ("clang", runner.clang), ("aarch64", runner.aarch64)]
     if runner.options.ctest:
         chosen, why = {"release"}, "a selection was given"
     elif runner.options.fast:

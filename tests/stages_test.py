@@ -203,6 +203,7 @@ class StagesTest(unittest.TestCase):
         self.stubs.tool("setarch", 'shift 2; exec "$@"')
         self.stubs.tool("cmake", self.cmake())
         self.stubs.tool("ctest", self.ctest())
+        self.stubs.tool("aarch64-linux-gnu-objdump", self.objdump())
         (self.root / "tests").mkdir()
         self.write("tests/sample_test.py", "import os\nimport unittest\n\n\nclass T(unittest.TestCase):\n"
                    "    def test_a(self):\n        open('calls', 'a').write('python LONG='"
@@ -220,7 +221,15 @@ class StagesTest(unittest.TestCase):
                                 "command": "g++ -o main.o -c main.cpp"}])
         return f"""{extra}
 mkdir -p build/release; echo '{database}' >build/release/compile_commands.json; : >main.cpp
-printf '// SPDX-License-Identifier: MIT\\n' >main.cpp"""
+printf '// SPDX-License-Identifier: MIT\\n' >main.cpp
+for preset in aarch64 aarch64-llsc aarch64-clang; do
+    mkdir -p build/$preset/CMakeFiles/x_test.dir/tests/locks; : >build/$preset/CMakeFiles/x_test.dir/tests/locks/x.o
+done"""
+
+    @staticmethod
+    def objdump(lse="casa swpal ldaddl", llsc="ldaxr stlxr"):
+        return f"""case "$*" in *aarch64-llsc*) names='{llsc}';; *) names='{lse}';; esac
+for name in $names; do printf '   0:\\t%s\\tw0, w1, [x0]\\n' "$name"; done"""
 
     @staticmethod
     def ctest(status="run", case=ALL_GOOD, extra=""):
@@ -254,17 +263,22 @@ EOT
         status, lines = self.go()
         self.assertEqual(status, 0, lines)
         each = {name: self.total_of(lines, name) for name in
-                ("style", "release", "python", "clang-tidy", "asan-ubsan", "tsan")}
+                ("style", "release", "python", "clang-tidy", "asan-ubsan", "tsan", "clang", "aarch64")}
         self.assertRegex(each["style"], f"^{STYLE} passed, 0 failed, 0 skipped")
         self.assertRegex(each["release"], "^3 passed, 0 failed, 2 skipped")
         self.assertRegex(each["python"], "^1 passed, 0 failed, 0 skipped")
         self.assertRegex(each["clang-tidy"], "^1 passed, 0 failed, 0 skipped")
         self.assertRegex(each["asan-ubsan"], "^3 passed, 0 failed, 2 skipped")
         self.assertRegex(each["tsan"], "^3 passed, 0 failed, 2 skipped")
-        self.assertEqual(lines[-1], f"{STYLE + 11} passed, 0 failed, 6 skipped")
+        self.assertRegex(each["clang"], "^3 passed, 0 failed, 2 skipped")
+        self.assertRegex(each["aarch64"], "^8 passed, 0 failed, 4 skipped")
+        self.assertEqual(lines[-1], f"{STYLE + 22} passed, 0 failed, 12 skipped")
         calls = "\n".join(self.stubs.calls())
         self.assertIn("cmake --build build/tsan --parallel", calls)
         self.assertIn("--target locks_x_native_test", calls)
+        self.assertIn("--target platform_native_native_test platform_fences_native_test", calls)
+        self.assertIn("-R ^(platform/native_native|", calls)
+        self.assertIn("-DLOCKBENCH_TEST_EVERY=4", calls)
         self.assertNotIn("LONG=1", calls)
 
     def test_a_failing_stage_does_not_stop_the_others(self):
@@ -274,7 +288,7 @@ EOT
                    "    def test_a(self):\n        self.fail()\n")
         status, lines = self.go()
         self.assertEqual(status, 1)
-        self.assertEqual(lines[-1], f"{STYLE + 6} passed, 5 failed, 6 skipped")
+        self.assertEqual(lines[-1], f"{STYLE + 14} passed, 8 failed, 12 skipped")
         for failure in ("shellcheck: status 1, see above", "locks/x: S.bad", "tests/sample_test.py: test_a"):
             self.assertIn(f"FAILED: {failure}", lines)
         self.assertIn("skipped: locks/x: S.needs_two: one node only", lines)
@@ -285,6 +299,14 @@ EOT
         self.assertEqual(status, 1)
         self.assertIn("FAILED: build of asan-ubsan", lines)
         self.assertFalse([call for call in self.stubs.calls() if call.startswith("ctest") and "asan" in call])
+
+    def test_atomics_of_the_wrong_kind_are_a_failure(self):
+        self.stubs.tool("aarch64-linux-gnu-objdump", self.objdump(lse="casa swpal ldaddl ldaxrh", llsc="ldxr"))
+        status, lines = self.go()
+        self.assertEqual(status, 1)
+        self.assertIn("FAILED: atomics of aarch64: 1 times ldaxrh", lines)
+        self.assertIn("FAILED: atomics of aarch64-llsc: no store exclusive (stxr stlxr)", lines)
+        self.assertTrue([call for call in self.stubs.calls() if call.startswith("ctest --preset aarch64-llsc")])
 
     def test_a_ctest_that_runs_nothing_is_a_failure(self):
         self.stubs.tool("ctest", "exit 8")
@@ -303,7 +325,7 @@ EOT
     def test_fast_leaves_out_the_slow_stages_and_says_so(self):
         status, lines = self.go("--fast")
         self.assertEqual((status, lines[-1]), (0, f"{STYLE + 4} passed, 0 failed, 2 skipped"))
-        self.assertEqual(lines[-2], "not run: clang-tidy, asan-ubsan, tsan (--fast)")
+        self.assertEqual(lines[-2], "not run: clang-tidy, asan-ubsan, tsan, clang, aarch64 (--fast)")
 
     def test_a_selection_is_handed_to_ctest(self):
         status, lines = self.go("-R", "rmap", "--repeat", "until-fail:3")
@@ -318,15 +340,17 @@ EOT
         self.assertIn("python LONG=1", calls)
         self.assertFalse([call for call in calls if "--preset tsan" in call and "LONG=1" in call])
         self.assertIn("-DLOCKBENCH_TEST_TIMEOUT=21600", "\n".join(calls))
+        self.assertEqual(sum("-DLOCKBENCH_TEST_EVERY=1" in call for call in calls), 4)
+        self.assertFalse([call for call in calls if "platform_native_native_test" in call])
         kept = next((self.root / "results").glob("long-*.txt")).read_text()
         self.assertIn("commit unknown", kept)
         self.assertIn("release: 3 passed", kept)
-        self.assertTrue(kept.endswith(f"{STYLE + 11} passed, 0 failed, 6 skipped\n"), kept)
+        self.assertTrue(kept.endswith(f"{STYLE + 26} passed, 0 failed, 14 skipped\n"), kept)
 
     def test_what_a_long_run_left_out_is_kept_too(self):
         self.assertEqual(self.go("--long", "-R", "rmap")[0], 0)
         kept = next((self.root / "results").glob("long-*.txt")).read_text()
-        self.assertIn("only ctest -R rmap\nnot run: style, python, clang-tidy, asan-ubsan, tsan (a selection", kept)
+        self.assertIn("only ctest -R rmap\nnot run: style, python, clang-tidy, asan-ubsan, tsan, clang, aarch64", kept)
 
     def test_wrong_usage(self):
         for arguments in (["--fast", "--long"], ["rmap"]):

@@ -10,11 +10,10 @@
 #include <thread>
 #include <vector>
 
-#include "locks/native_only.hpp"
-#include "locks/registry.hpp"
 #include "platform/native.hpp"
 #include "tests/support/contract.hpp"
 #include "tests/support/effort.hpp"
+#include "tests/support/native_locks.hpp"
 
 namespace lockbench {
 namespace {
@@ -87,17 +86,9 @@ class Trial {
     Tally tally_;
 };
 
-template <class List>
-struct ToTestTypes;
-template <class... Ls>
-struct ToTestTypes<TypeList<Ls...>> {
-    using type = ::testing::Types<Ls...>;
-};
-using RealLocks = ConcatT<AllLocks<Native>, LibraryLocks<Native>>;
-
 template <class L>
 class NativeLockContract : public ::testing::Test {};
-TYPED_TEST_SUITE(NativeLockContract, typename ToTestTypes<RealLocks>::type, test::LockNames);
+TYPED_TEST_SUITE(NativeLockContract, test::NativeLocks, test::LockNames);
 
 const unsigned kRounds = test::long_run() ? 60'000 : 3000;
 

@@ -6,43 +6,16 @@
 
 #include <atomic>
 #include <set>
-#include <thread>
 #include <vector>
+
+#include "tests/support/native_team.hpp"
 
 namespace lockbench {
 namespace {
 
 using Word = Native::Atomic<std::uint32_t>;
 
-// A trial of `threads` threads plus this one, which is thread number `threads`.
-class Trial {
-  public:
-    explicit Trial(ThreadId threads) : threads_(threads) {
-        native::World::get().begin_trial(std::vector<NodeId>(threads + 1, kAnyNode), 7);
-        scope_ = std::make_unique<native::ThreadScope>(threads);
-    }
-    ~Trial() {
-        scope_.reset();
-        native::World::get().end_trial();
-    }
-    template <class Body>
-    void run(Body body) {
-        std::vector<std::thread> team;
-        for (ThreadId tid = 0; tid < threads_; ++tid) {
-            team.emplace_back([&, tid] {
-                const native::ThreadScope scope(tid);
-                body(tid);
-            });
-        }
-        for (std::thread& thread : team) {
-            thread.join();
-        }
-    }
-
-  private:
-    ThreadId threads_;
-    std::unique_ptr<native::ThreadScope> scope_;
-};
+using test::Team;
 
 TEST(NativeAtomic, ReadModifyWritesReturnWhatTheirNamesSay) {
     Word word(5);
@@ -105,9 +78,24 @@ TYPED_TEST(NativeField, TouchesItsOwnBitsOnly) {
     EXPECT_EQ(word.peek(), 0xabcd0100U);
 }
 
+// As a queue lock exchanges its tail: the value is computed, narrowed and used again. GCC 12 made an exclusive loop of
+// this one in an AArch64 build with LSE; tests/instructions.py looks at the object.
+std::uint32_t both_halves(Word& word, const volatile std::uint32_t& number) {
+    const auto tail = static_cast<std::uint16_t>((number + 1) << 2U);
+    const std::uint16_t before = word.field<Field<16, 16>, SubWord::mixed>().exchange(tail, acq_rel);
+    return before | static_cast<std::uint32_t>(tail);
+}
+
+TEST(NativeAtomic, AComputedHalfwordIsExchanged) {
+    Word word(0x00100000);
+    const volatile std::uint32_t number = 1;
+    EXPECT_EQ(both_halves(word, number), 0x18U);
+    EXPECT_EQ(word.peek(), 0x00080000U);
+}
+
 TYPED_TEST(NativeField, KeepsNeighboursThatChangeMeanwhile) {
     constexpr int kRounds = 20'000;
-    Trial trial(2);
+    Team trial(2);
     Word word(0);
     trial.run([&](ThreadId tid) {
         auto low = word.field<Field<0, 8>, TypeParam::kValue>();
@@ -124,7 +112,7 @@ TYPED_TEST(NativeField, KeepsNeighboursThatChangeMeanwhile) {
 }
 
 TEST(NativeWaiting, AwaitUntilTellsWhichStopFired) {
-    const Trial trial(1);
+    const Team trial(1);
     Word word(0);
     const auto never = [](std::uint32_t) { return false; };
     EXPECT_EQ(word.await_until([](std::uint32_t v) { return v == 0; }, acquire, Native::Budget{1}), 0);
@@ -144,14 +132,14 @@ TEST(NativeWaiting, AwaitUntilTellsWhichStopFired) {
 }
 
 TEST(NativeSleep, AWakeBeforeTheSleepIsNotLost) {
-    const Trial trial(1);
+    const Team trial(1);
     Native::sleep_prepare();
     Native::wake(Native::self());
     EXPECT_EQ(Native::sleep(Native::never()), Wake::woken);
 }
 
 TEST(NativeSleep, DeadlineAndCancelEndASleep) {
-    const Trial trial(1);
+    const Team trial(1);
     Native::sleep_prepare();
     EXPECT_EQ(Native::sleep(Native::after(1000)), Wake::expired);
     Native::cancel(Native::self());
@@ -162,7 +150,7 @@ TEST(NativeSleep, DeadlineAndCancelEndASleep) {
 
 TEST(NativeSleep, HandOverBackAndForthLosesNoWake) {
     constexpr std::uint32_t kRounds = 5'000;
-    Trial trial(2);
+    Team trial(2);
     Word turn(0);
     trial.run([&](ThreadId tid) {
         for (std::uint32_t round = 0; round < kRounds; ++round) {
@@ -181,7 +169,7 @@ TEST(NativeSleep, HandOverBackAndForthLosesNoWake) {
 }
 
 TEST(NativeSleep, IsRunningIsFalseWhileAThreadSleeps) {
-    Trial trial(2);
+    Team trial(2);
     Word done(0);
     trial.run([&](ThreadId tid) {
         if (tid == 0) {
@@ -204,14 +192,14 @@ TEST(NativeSleep, IsRunningIsFalseWhileAThreadSleeps) {
 }
 
 TEST(NativePark, ReturnsAtOnceWhenTheWordDiffersAndAtTheDeadline) {
-    const Trial trial(1);
+    const Team trial(1);
     Word word(1);
     Native::park(word, 0, Native::never());
     EXPECT_EQ(Native::park(word, 1, Native::after(1000)), Wake::expired);
 }
 
 TEST(NativePark, UnparkWakes) {
-    Trial trial(2);
+    Team trial(2);
     Word word(0);
     trial.run([&](ThreadId tid) {
         if (tid == 0) {
@@ -234,7 +222,7 @@ struct Counter {
 };
 
 TEST(NativeMemory, PerThreadObjectsAreApartConstructedAndReachableByNumber) {
-    Trial trial(2);
+    Team trial(2);
     using Slot = Native::PerThread<Counter, Tag>;
     trial.run([](ThreadId tid) { Slot::at(tid).value += tid + 1; });
     EXPECT_EQ(Slot::at(0).value, 42U);
@@ -247,7 +235,7 @@ struct Item {
 };
 
 TEST(NativeMemory, SlabPacksOrPadsAndReusesLastInFirstOut) {
-    const Trial trial(1);
+    const Team trial(1);
     Native::Slab<Item> packed;
     Native::Slab<Item> padded(kAnyNode, Layout::padded);
     const auto distance = [](const Item* a, const Item* b) {
@@ -278,7 +266,7 @@ struct FreshPart {
 };
 
 TEST(NativeMemory, PoolConstructsTheStablePartOnceAndTheFreshOneEachTime) {
-    const Trial trial(1);
+    const Team trial(1);
     Native::Pool<StablePart, FreshPart> pool;
     auto* object = pool.alloc();
     object->stable.made.store(78, relaxed);
@@ -293,7 +281,7 @@ TEST(NativeMemory, PoolConstructsTheStablePartOnceAndTheFreshOneEachTime) {
 
 TEST(NativeMemory, ObjectsTravelBetweenThreadsWithoutLossOrDouble) {
     constexpr int kObjects = 10'000;
-    Trial trial(2);
+    Team trial(2);
     Native::Slab<Item> slab;
     std::array<std::atomic<Item*>, 64> mailbox{};
     std::atomic<bool> done{false};
@@ -335,7 +323,7 @@ TEST(NativeWorld, DistancesComeFromTheTableAndUnknownCpusAreUnknown) {
 }
 
 TEST(NativeWorld, ChooseStaysInRangeAndReachesEverything) {
-    const Trial trial(1);
+    const Team trial(1);
     std::set<std::size_t> seen;
     for (int i = 0; i < 1000; ++i) {
         const std::size_t choice = Native::choose(5);
@@ -346,7 +334,7 @@ TEST(NativeWorld, ChooseStaysInRangeAndReachesEverything) {
 }
 
 TEST(NativeWorld, EventsAreCountedByThread) {
-    Trial trial(2);
+    Team trial(2);
     trial.run([](ThreadId tid) {
         for (ThreadId i = 0; i <= tid; ++i) {
             Native::event(Event::slept);

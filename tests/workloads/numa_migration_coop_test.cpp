@@ -7,8 +7,8 @@
 
 #include "locks/registry.hpp"
 #include "tests/support/effort.hpp"
+#include "tests/support/types_of.hpp"
 #include "tests/workloads/rule_search.hpp"
-#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {

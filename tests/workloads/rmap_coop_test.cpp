@@ -7,8 +7,8 @@
 #include <cstdlib>
 
 #include "locks/registry.hpp"
+#include "tests/support/types_of.hpp"
 #include "tests/workloads/coop_trial.hpp"
-#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {

@@ -5,10 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "locks/native_only.hpp"
-#include "locks/registry.hpp"
+#include "tests/support/effort.hpp"
+#include "tests/support/native_locks.hpp"
 #include "tests/workloads/native_trial.hpp"
-#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
@@ -16,9 +15,7 @@ namespace {
 
 template <class L>
 class RmapNative : public testing::Test {};
-// Without the controls, which do not exclude: those have a test of their own.
-using RealLocks = ConcatT<AllLocks<Native>, LibraryLocks<Native>>;
-TYPED_TEST_SUITE(RmapNative, TypesOf<RealLocks>::type);
+TYPED_TEST_SUITE(RmapNative, test::NativeLocks);
 
 constexpr std::uint32_t kSteps = 40;
 
@@ -148,15 +145,15 @@ std::size_t memory_of(const W& workload) {
     return bytes;
 }
 
-// A million forks: the slabs do not grow after the first few. TSan would take minutes for as many.
+// A million forks: the slabs do not grow after the first few. TSan and an emulator would take minutes for as many.
 TEST(RmapNativePaths, MemoryDoesNotGrow) {
-    constexpr int kForks = native::kTsan ? 50'000 : 1'000'000;
+    const int forks = native::kTsan || test::emulated() ? 50'000 : 1'000'000;
     using W = ForkServer<Native, Rwsem310<Native>>;
     native::World::get().begin_trial({kAnyNode, kAnyNode}, 1);
     {
         const native::ThreadScope host(1);
         W workload(TrialSetup{params_of<W>({{"grow_pages", 1}}), 1, 1, {}});
-        std::thread worker([&workload] {
+        std::thread worker([&workload, forks] {
             const native::ThreadScope scope(0);
             ThreadStats stats;
             Ctx<Native> ctx(0, 1, 0, stats, nullptr);
@@ -165,7 +162,7 @@ TEST(RmapNativePaths, MemoryDoesNotGrow) {
                 workload.step(thread);
             }
             const std::size_t before = memory_of(workload);
-            for (int i = 0; i < kForks; ++i) {
+            for (int i = 0; i < forks; ++i) {
                 workload.step(thread);
             }
             EXPECT_EQ(memory_of(workload), before);

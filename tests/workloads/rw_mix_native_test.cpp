@@ -3,10 +3,8 @@
 // does not exclude is refused.
 #include <gtest/gtest.h>
 
-#include "locks/native_only.hpp"
-#include "locks/registry.hpp"
+#include "tests/support/native_locks.hpp"
 #include "tests/workloads/native_trial.hpp"
-#include "tests/workloads/types_of.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
@@ -14,9 +12,7 @@ namespace {
 
 template <class L>
 class RwMixNative : public testing::Test {};
-// Without the controls, which do not exclude: those have a test of their own.
-using RealLocks = ConcatT<AllLocks<Native>, LibraryLocks<Native>>;
-TYPED_TEST_SUITE(RwMixNative, TypesOf<RealLocks>::type);
+TYPED_TEST_SUITE(RwMixNative, test::NativeLocks);
 
 TYPED_TEST(RwMixNative, CountersEqualTheWrites) {
     using W = RwMix<Native, TypeParam>;
