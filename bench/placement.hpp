@@ -67,7 +67,7 @@ Plan plan(const Topology& topology, Placement placement, std::size_t threads, st
 
 // Why this machine cannot have the placement at all, with what it would come to; nothing if it can.
 std::optional<std::string> lacks(const Topology& topology, Placement placement);
-// The first of `among` that gives the same CPU to each thread for all of `thread_counts`.
+// The first of `among` that gives the same CPU to each thread for all of `thread_counts`, whichever threads read.
 std::optional<Placement> same_as(const Topology& topology, Placement placement, std::span<const Placement> among,
                                  std::span<const std::size_t> thread_counts);
 
