@@ -31,6 +31,8 @@ run_packages=(
 # Every result names the commit it was measured at; an unpacked archive has none to name.
 [[ ! -e $root/.git ]] || run_packages+=(git)
 test_packages=("${run_packages[@]}" clang-format clang-tidy flake8 shellcheck)
+# Machines with several NUMA nodes, for tests/guest: on x86-64 alone, as their programs are those built here.
+[[ $HOSTTYPE != x86_64 ]] || test_packages+=(qemu-system-x86 busybox-static cpio)
 
 say() { printf 'install: %s\n' "$*"; }
 complain() { printf 'install: %s\n' "$*" >&2; }

@@ -54,3 +54,17 @@ if(TARGET bench_build_info_test)
     target_compile_definitions(bench_build_info_test PRIVATE LOCKBENCH_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
         LOCKBENCH_BINARY_DIR="${PROJECT_BINARY_DIR}")
 endif()
+
+# The one test in Python that is a ctest entry: it boots machines, and so must not run beside native tests, which
+# RUN_SERIAL sees to, nor a second time among the Python tests (tests/stages.py leaves its folder out).
+if(LOCKBENCH_BENCH)
+    find_program(LOCKBENCH_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH DOC "Debian's own interpreter")
+    if(NOT LOCKBENCH_PYTHON)
+        find_program(LOCKBENCH_PYTHON python3 REQUIRED)
+    endif()
+    add_test(NAME guest/placements
+        COMMAND ${LOCKBENCH_PYTHON} tests/run_unittest.py tests/guest/placements_test.py
+        WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(guest/placements PROPERTIES LABELS guest RUN_SERIAL ON TIMEOUT 1200
+        ENVIRONMENT LOCKBENCH_BUILD_DIR=${PROJECT_BINARY_DIR} SKIP_REGULAR_EXPRESSION "skipped 'no guest: ")
+endif()
