@@ -36,6 +36,8 @@ test_packages=(
     clang-format clang-tidy flake8 shellcheck
     clang g++-aarch64-linux-gnu binutils-aarch64-linux-gnu googletest qemu-user
 )
+# Machines with several NUMA nodes, for tests/guest: on x86-64 alone, as their programs are those built here.
+[[ $HOSTTYPE != x86_64 ]] || test_packages+=(qemu-system-x86 busybox-static cpio)
 
 say() { printf 'install: %s\n' "$*"; }
 complain() { printf 'install: %s\n' "$*" >&2; }

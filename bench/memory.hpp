@@ -58,6 +58,10 @@ struct HomeReport {
     [[nodiscard]] std::uint64_t misplaced(std::span<const NodeId> nodes) const;
     [[nodiscard]] std::uint64_t pages() const;    // that exist
     [[nodiscard]] std::uint64_t unknown() const;  // that could not be looked up or were never touched
+    // All of it was found where it was asked for; first touch asks for nothing. Interleaved memory comes in chunks,
+    // each of which begins its turn where its address says, so a share may be off by some pages; where the kernel did
+    // not take the binding it is off by half of all pages or more. `nodes`: those that memory may be taken from.
+    [[nodiscard]] bool verified(std::span<const NodeId> nodes) const;
 };
 // {"asked": node|"interleave"|"first_touch", "got": {"0": pages}, "unknown_pages": n, "reason": text|null}
 nlohmann::json to_json(const HomeReport& report);

@@ -101,6 +101,14 @@ void deal_by_side(Plan& plan, const Topology& topology, std::size_t threads, std
         plan.note = fmt::format("{} threads share CPUs: node {} (writers) has {}, node {} (readers) has {}.", threads,
                                 near, writers.size(), far, readers.size());
     }
+    // A workload whose threads all do the same has one side only: the name then promises more than there is.
+    const auto reads = std::count(sides.begin(), sides.end(), Side::reader);
+    const auto all = static_cast<std::ptrdiff_t>(sides.size());
+    if (all > 1 && (reads == 0 || reads == all)) {
+        plan.note += fmt::format("{}readers_remote: none of the {} threads is a {}, so all run on node {}.",
+                                 plan.note.empty() ? "" : " ", threads, reads == 0 ? "reader" : "writer",
+                                 reads == 0 ? near : far);
+    }
 }
 
 }  // namespace
@@ -187,9 +195,20 @@ Plan plan(const Topology& topology, Placement placement, std::size_t threads, st
 
 std::optional<Placement> same_as(const Topology& topology, Placement placement, std::span<const Placement> among,
                                  std::span<const std::size_t> thread_counts) {
+    // Which threads read is the workload's affair: half of them, or one in two, may be told apart where the other is
+    // not.
+    const auto in_turn = [](std::size_t threads) {
+        std::vector<Side> sides(threads, Side::writer);
+        for (std::size_t thread = 1; thread < threads; thread += 2) {
+            sides[thread] = Side::reader;
+        }
+        return sides;
+    };
     for (const Placement other : among) {
         const bool same = std::all_of(thread_counts.begin(), thread_counts.end(), [&](std::size_t threads) {
-            return plan(topology, placement, threads).cpus == plan(topology, other, threads).cpus;
+            const std::vector<Side> sides = in_turn(threads);
+            return plan(topology, placement, threads).cpus == plan(topology, other, threads).cpus &&
+                   plan(topology, placement, threads, sides).cpus == plan(topology, other, threads, sides).cpus;
         });
         if (other != placement && same) {
             return other;

@@ -75,7 +75,7 @@ struct Lack {
 std::optional<Lack> lack_of(const Topology& topology, Placement placement);
 // The same as a sentence.
 std::optional<std::string> lacks(const Topology& topology, Placement placement);
-// The first of `among` that gives the same CPU to each thread for all of `thread_counts`.
+// The first of `among` that gives the same CPU to each thread for all of `thread_counts`, whichever threads read.
 std::optional<Placement> same_as(const Topology& topology, Placement placement, std::span<const Placement> among,
                                  std::span<const std::size_t> thread_counts);
 

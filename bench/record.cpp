@@ -7,7 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <set>
+#include <functional>
+#include <iterator>
 
 #include "bench/memory.hpp"
 
@@ -27,15 +28,51 @@ json pages_to_json(const NodePages& pages) {
     return out;
 }
 
-json home_to_json(NodeId asked, const NodePages& got) {
-    const json wish = asked == kAnyNode ? json(nullptr) : asked == kInterleaveNodes ? json("interleave") : json(asked);
-    return {{"asked", wish}, {"got", pages_to_json(got)}};
+json wish_to_json(NodeId asked) {
+    return asked == kAnyNode ? json(nullptr) : asked == kInterleaveNodes ? json("interleave") : json(asked);
 }
 
-// True when every page that was asked for a node lies there.
+json home_to_json(NodeId asked, const NodePages& got) {
+    return {{"asked", wish_to_json(asked)}, {"got", pages_to_json(got)}};
+}
+
+// Each thread's block is asked for and found on its own: a sum would hide two threads that have each other's.
+json qnodes_to_json(const std::vector<NodeId>& asked, const std::vector<NodePages>& got) {
+    json wishes = json::array();
+    std::transform(asked.begin(), asked.end(), std::back_inserter(wishes), wish_to_json);
+    const bool alike = std::adjacent_find(asked.begin(), asked.end(), std::not_equal_to<>()) == asked.end();
+    NodePages sum;
+    json by_thread = json::array();
+    for (const NodePages& pages : got) {
+        by_thread.push_back(pages_to_json(pages));
+        for (const auto& [node, count] : pages) {
+            sum[node] += count;
+        }
+    }
+    const json wish = !alike ? wishes : asked.empty() ? json(nullptr) : wishes.front();
+    return {{"asked", wish}, {"got", pages_to_json(sum)}, {"by_thread", by_thread}};
+}
+
 bool home_verified(NodeId asked, const NodePages& got) {
-    return asked == kAnyNode || asked == kInterleaveNodes ||
-           std::all_of(got.begin(), got.end(), [&](const auto& entry) { return entry.first == asked; });
+    HomeReport report;
+    report.asked = asked;
+    report.got = got;
+    return report.verified(memory::nodes());
+}
+
+bool homes_verified(const WindowRequest& request, const WindowResult& result) {
+    bool all =
+        home_verified(request.homes.lock, result.lock_pages) && home_verified(request.homes.data, result.data_pages);
+    for (std::size_t tid = 0; tid < result.qnode_pages.size(); ++tid) {
+        all = all && home_verified(request.qnode_nodes[tid], result.qnode_pages[tid]);
+    }
+    return all;
+}
+
+// Pinning is not for ever: the kernel moves a thread whose CPU goes offline, and gives it another mask.
+bool stayed_where_pinned(const ThreadResult& thread) {
+    return thread.cpu_asked == kNoCpu ||
+           (thread.pinned && thread.cpu_at_start == thread.cpu_asked && thread.cpu_at_end == thread.cpu_asked);
 }
 
 double seconds_between(std::uint64_t begin_ns, std::uint64_t end_ns) {
@@ -124,14 +161,14 @@ void add_modes(json& out, const WindowRequest& request, const std::vector<Thread
     }
 }
 
-// Fairness across NUMA nodes: acquisitions by the nodes on which threads ran; null on one node.
-json jain_of_nodes(const WindowRequest& request, const std::vector<ThreadResult>& threads) {
+// Fairness across NUMA nodes: acquisitions by the nodes on which threads ran, wherever their queue nodes lie; null on
+// one node.
+json jain_of_nodes(const std::vector<ThreadResult>& threads) {
     std::map<NodeId, std::pair<double, double>> nodes;  // rate and threads of each
-    for (std::size_t tid = 0; tid < threads.size(); ++tid) {
-        const ThreadStats& stats = threads[tid].stats;
-        auto& [rate, count] = nodes[request.qnode_nodes[tid]];
-        rate += static_cast<double>(stats.acquisitions(Mode::read) + stats.acquisitions(Mode::write)) /
-                thread_seconds(threads[tid]);
+    for (const ThreadResult& thread : threads) {
+        auto& [rate, count] = nodes[thread.node];
+        rate += static_cast<double>(thread.stats.acquisitions(Mode::read) + thread.stats.acquisitions(Mode::write)) /
+                thread_seconds(thread);
         count += 1;
     }
     if (nodes.size() < 2) {
@@ -205,15 +242,8 @@ std::vector<std::string> flags_of(const WindowLabel& label, const WindowRequest&
                      [](const ThreadResult& thread) { return thread.usage.involuntary_switches > 0; }),
          "involuntary_switch");
     flag(few("read") || few("write"), "few_samples");
-    flag(std::any_of(result.threads.begin(), result.threads.end(),
-                     [](const ThreadResult& thread) { return thread.cpu_asked != kNoCpu && !thread.pinned; }),
-         "placement_unverified");
-    const bool qnodes_ok = request.qnode_nodes.empty() ||
-                           home_verified(request.qnode_nodes.front(), result.qnode_pages) ||
-                           std::set<NodeId>(request.qnode_nodes.begin(), request.qnode_nodes.end()).size() > 1;
-    flag(!home_verified(request.homes.lock, result.lock_pages) ||
-             !home_verified(request.homes.data, result.data_pages) || !qnodes_ok,
-         "home_unverified");
+    flag(!std::all_of(result.threads.begin(), result.threads.end(), stayed_where_pinned), "placement_unverified");
+    flag(!homes_verified(request, result), "home_unverified");
     flag(!result.verdict.passed() || result.stuck, "check_failed");
     flag(result.stuck, "killed");
     flag(label.untimed, "untimed");
@@ -320,14 +350,13 @@ json window_to_json(const WindowLabel& label, const WindowRequest& request, cons
                 {"overlap", overlap},
                 {"start_skew_ns", start_skew_ns(result.threads)},
                 {"uncontended", nullptr}};
-    const NodeId qnode = request.qnode_nodes.empty() ? kAnyNode : request.qnode_nodes.front();
     out["homes"] = {{"lock", home_to_json(request.homes.lock, result.lock_pages)},
-                    {"qnodes", home_to_json(qnode, result.qnode_pages)},
+                    {"qnodes", qnodes_to_json(request.qnode_nodes, result.qnode_pages)},
                     {"data", home_to_json(request.homes.data, result.data_pages)}};
     add_operations(out, *label.workload, result.threads);
     add_modes(out, request, result.threads);
     add_sites(out, *label.workload, result.threads);
-    out["jain"]["nodes"] = jain_of_nodes(request, result.threads);
+    out["jain"]["nodes"] = jain_of_nodes(result.threads);
     add_counters(out, result.threads, counters);
     add_counts(out, result.threads);
     out["checks"] = {{"passed", result.verdict.passed() && !result.stuck}, {"failed", result.verdict.failures}};

@@ -89,6 +89,7 @@ void run_thread(W& workload, const WindowRequest& request, TrialGate& gate, Thre
     result.cpu_asked = request.cpus[tid];
     result.pinned = pin_measured_thread(request.cpus[tid]);
     const native::ThreadScope scope(tid, request.cpus[tid]);
+    result.node = request.cpus[tid] == kNoCpu ? kAnyNode : native::current_thread->node;
     auto stats = std::make_unique<ThreadStats>();
     auto before = std::make_unique<ThreadStats>();
     if (counters != nullptr) {
@@ -175,8 +176,9 @@ WindowResult run_window(const WindowRequest& request) {
     workload->for_each_home([&](HomeKind kind, void* base, std::size_t bytes) {
         count_pages(kind == HomeKind::lock ? result.lock_pages : result.data_pages, base, bytes);
     });
+    result.qnode_pages.resize(threads);
     for (ThreadId tid = 0; tid < threads; ++tid) {
-        count_pages(result.qnode_pages, native::World::block_base(tid), native::World::block_bytes());
+        count_pages(result.qnode_pages[tid], native::World::block_base(tid), native::World::block_bytes());
     }
     if (!result.interrupted) {
         workload->verify(result.verdict);

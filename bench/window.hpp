@@ -40,6 +40,7 @@ struct ThreadResult {
     CpuId cpu_asked = kNoCpu;
     CpuId cpu_at_start = kNoCpu;
     CpuId cpu_at_end = kNoCpu;
+    NodeId node = kAnyNode;      // that of the CPU it is pinned to, by the kernel; kAnyNode: not pinned
     bool pinned = false;         // asked for and verified
     std::uint64_t start_ns = 0;  // CLOCK_MONOTONIC
     std::uint64_t end_ns = 0;
@@ -57,7 +58,7 @@ struct WindowResult {
     std::vector<ThreadResult> threads;
     double started_at = 0;  // seconds since the epoch, UTC
     NodePages lock_pages;
-    NodePages qnode_pages;
+    std::vector<NodePages> qnode_pages;  // one a thread
     NodePages data_pages;
     Verdict verdict;
     bool stuck = false;        // a thread did not stop in time: the process must not be used any further

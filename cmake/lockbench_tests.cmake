@@ -89,3 +89,17 @@ if(CMAKE_CROSSCOMPILING AND LOCKBENCH_ATOMICS STREQUAL "lse")
     add_test(NAME platform/older_cpu COMMAND sh -c "${emulator} -cpu cortex-a53 $0 >log 2>&1; test $? -eq 3 && \
 grep -q 'LSE atomics, which this CPU lacks' log" $<TARGET_FILE:platform_native_native_test>)
 endif()
+
+# The one test in Python that is a ctest entry: it boots machines, and so must not run beside native tests, which
+# RUN_SERIAL sees to, nor a second time among the Python tests (tests/stages.py leaves its folder out).
+if(LOCKBENCH_BENCH)
+    find_program(LOCKBENCH_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH DOC "Debian's own interpreter")
+    if(NOT LOCKBENCH_PYTHON)
+        find_program(LOCKBENCH_PYTHON python3 REQUIRED)
+    endif()
+    add_test(NAME guest/placements
+        COMMAND ${LOCKBENCH_PYTHON} tests/run_unittest.py tests/guest/placements_test.py
+        WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(guest/placements PROPERTIES LABELS guest RUN_SERIAL ON TIMEOUT 1200
+        ENVIRONMENT LOCKBENCH_BUILD_DIR=${PROJECT_BINARY_DIR} SKIP_REGULAR_EXPRESSION "skipped 'no guest: ")
+endif()

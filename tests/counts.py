@@ -52,17 +52,20 @@ def from_ctest(junit, gtest_folder):
         name, status = entry.get("name"), entry.get("status")
         # tests/locks/x_test.cpp is the entry locks/x and the executable locks_x_test.
         report = pathlib.Path(gtest_folder) / (name.replace("/", "_") + "_test.xml")
+        unittest = report.with_suffix(".json")
         inner = Counts()
         if report.exists():
             try:
                 inner = from_gtest(report, name)
             except xml.etree.ElementTree.ParseError:
                 inner = Counts()
+        elif unittest.exists():
+            inner = from_unittest(unittest, name, 0)
         if status == "fail" and not inner.failed:
             # A crash, a timeout, or a sanitizer that spoke at exit.
             why = entry.find("failure")
             inner.failed.append(f"{name}: {'' if why is None else why.get('message', '')}".rstrip(": "))
-        elif status not in ("run", "fail"):
+        elif status not in ("run", "fail") and not inner.skipped:
             inner.skipped.append(f"{name}: {status}")
         elif status == "run" and not inner.passed and not inner.skipped:
             inner.passed = 1

@@ -30,7 +30,8 @@ The last line is 'N passed, N failed, N skipped': cases of GoogleTest and unitte
 Logs and reports are in build/tests.
 
 environment: PYTHON (default /usr/bin/python3), LOCKBENCH_JOBS (processes at a time),
-LOCKBENCH_NO_INSTALL=1 (install nothing)
+LOCKBENCH_NO_INSTALL=1 (install nothing), LOCKBENCH_GUEST_KERNEL (a kernel image for the machines of tests/guest, which
+else is Debian's, fetched once into build/guest)
 exit status: 0 all passed, 1 something failed, 2 wrong usage, 3 packages are missing, 130 interrupted
 TEXT
         exit 0

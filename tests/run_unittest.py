@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""usage: run_unittest.py tests/x_test.py REPORT: runs one file of unittest cases and writes what became of each."""
+"""usage: run_unittest.py tests/x/y_test.py [REPORT]: runs one file of unittest cases and writes what became of each.
+
+Without REPORT, as ctest runs it, into x_y_test.json of the folder LOCKBENCH_CASES; without that, nowhere.
+"""
 import json
 import os
 import pathlib
@@ -53,13 +56,18 @@ class Recorder(unittest.TextTestResult):
         self.report["skipped"].append([self.name(test), reason])
 
 
-def main(path, report):
+def main(path, report=None):
+    if report is None and os.environ.get("LOCKBENCH_CASES"):
+        name = path.removesuffix(".py").removeprefix("tests/").replace("/", "_")
+        report = pathlib.Path(os.environ["LOCKBENCH_CASES"]) / f"{name}.json"
+        report.parent.mkdir(parents=True, exist_ok=True)  # GoogleTest makes it too, where it comes first
     # The folder this is called in holds the file, so that the file's module has one name whoever runs it.
     sys.path.insert(0, os.getcwd())
     module = path.removesuffix(".py").replace("/", ".")
     suite = unittest.defaultTestLoader.loadTestsFromName(module)
     result = unittest.TextTestRunner(verbosity=2, resultclass=Recorder).run(suite)
-    pathlib.Path(report).write_text(json.dumps(result.report), encoding="utf-8")
+    if report is not None:
+        pathlib.Path(report).write_text(json.dumps(result.report), encoding="utf-8")
     return 0 if result.wasSuccessful() else 1
 
 

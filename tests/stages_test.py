@@ -71,6 +71,21 @@ class CountsTest(unittest.TestCase):
         self.assertEqual(self.ctest(junit("fail"), "<testsuites").line(), "0 passed, 1 failed, 0 skipped")
         self.assertEqual(self.ctest(junit("disabled")).line(), "0 passed, 0 failed, 1 skipped")
 
+    def test_an_entry_of_ctest_in_python_is_counted_case_by_case(self):
+        (self.root / "tests/guest").mkdir(parents=True)
+        (self.root / "tests/guest/x_test.py").write_text(textwrap.dedent("""
+            import unittest
+            class T(unittest.TestCase):
+                def test_a(self): pass
+                def test_b(self): self.fail()
+                def test_c(self): self.skipTest("no guest: no QEMU")"""))
+        subprocess.run([sys.executable, HERE / "run_unittest.py", "tests/guest/x_test.py"], cwd=self.root, check=False,
+                       capture_output=True, env={**os.environ, "LOCKBENCH_CASES": str(self.root)})
+        for status in ("run", "fail", "notrun"):
+            found = self.ctest(junit(status, "guest/x"))
+            self.assertEqual(found.line(), "1 passed, 1 failed, 1 skipped")
+            self.assertEqual(found.skipped, ["guest/x: test_c: no guest: no QEMU"])
+
     def unittest_of(self, body):
         (self.root / "sample_test.py").write_text("import unittest\n" + textwrap.dedent(body))
         done = subprocess.run([sys.executable, HERE / "run_unittest.py", "sample_test.py", "report"], cwd=self.root,
@@ -280,6 +295,14 @@ EOT
         self.assertIn("-R ^(platform/native_native|", calls)
         self.assertIn("-DLOCKBENCH_TEST_EVERY=4", calls)
         self.assertNotIn("LONG=1", calls)
+
+    def test_the_guest_runs_once_and_by_ctest(self):
+        (self.root / "tests/guest").mkdir()
+        self.write("tests/guest/x_test.py", "raise SystemExit('not here')\n")
+        self.stubs.tool("ctest", self.ctest(extra='echo "cases=$LOCKBENCH_CASES" >>calls'))
+        status, lines = self.go("--fast")
+        self.assertEqual(status, 0, lines)
+        self.assertIn(f"cases={self.root}/build/tests/release-cases", self.stubs.calls())
 
     def test_a_failing_stage_does_not_stop_the_others(self):
         self.stubs.tool("ctest", self.ctest("fail", GTEST))

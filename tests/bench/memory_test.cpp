@@ -171,6 +171,26 @@ TEST(home_report, counts_misplaced_pages) {
     EXPECT_EQ(report.misplaced(nodes), 5U);  // 4 beyond the share of 3, 1 on a node that is not ours
 }
 
+TEST(home_report, says_whether_all_is_where_it_was_asked_for) {
+    const std::vector<NodeId> nodes = {0, 1, 4};
+    const auto verified = [&](NodeId asked, const NodePages& got) {
+        HomeReport report;
+        report.asked = asked;
+        report.got = got;
+        return report.verified(nodes);
+    };
+    EXPECT_TRUE(verified(1, {{1, 64}}));
+    EXPECT_FALSE(verified(1, {{1, 64}, {4, 1}}));
+    EXPECT_FALSE(verified(1, {{-EFAULT, 1}, {1, 64}}));
+    EXPECT_TRUE(verified(kAnyNode, {{-EFAULT, 64}}));
+    EXPECT_TRUE(verified(kInterleaveNodes, {{0, 1}}));
+    EXPECT_TRUE(verified(kInterleaveNodes, {{0, 44}, {1, 42}, {4, 42}})) << "two chunks of 64 pages";
+    EXPECT_FALSE(verified(kInterleaveNodes, {{0, 64}})) << "not bound at all";
+    EXPECT_FALSE(verified(kInterleaveNodes, {{0, 32}, {4, 32}})) << "a node was left out";
+    EXPECT_FALSE(verified(kInterleaveNodes, {{0, 21}, {1, 21}, {2, 1}, {4, 21}})) << "a node that is not ours";
+    EXPECT_FALSE(verified(kInterleaveNodes, {{-EFAULT, 1}, {0, 21}, {1, 21}, {4, 21}}));
+}
+
 TEST(home_report, as_json) {
     HomeReport report;
     report.asked = 4;

@@ -141,6 +141,23 @@ TEST(placement, readers_go_to_the_farthest_node) {
     EXPECT_EQ(cpus_of(machine, Placement::readers_remote, 3), (Cpus{0, 1, 4}));  // without sides the first half writes
 }
 
+TEST(placement, readers_that_are_not_there_are_told) {
+    const Topology machine = load_synthetic(kFour);
+    const auto note = [&](const std::vector<Side>& sides) {
+        return plan(machine, Placement::readers_remote, sides.size(), sides).note;
+    };
+    const Side reader = Side::reader;
+    const Side writer = Side::writer;
+    EXPECT_EQ(note({writer, reader}), "");
+    EXPECT_EQ(note({writer}), "");
+    EXPECT_EQ(note({writer, writer}), "readers_remote: none of the 2 threads is a reader, so all run on node 0.");
+    EXPECT_EQ(note({reader, reader}), "readers_remote: none of the 2 threads is a writer, so all run on node 1.");
+    const Topology small = load_synthetic("pack:2 [numa] core:1 pu:1");
+    EXPECT_EQ(plan(small, Placement::readers_remote, 2, std::vector<Side>{writer, writer}).note,
+              "2 threads share CPUs: node 0 (writers) has 1, node 1 (readers) has 1. "
+              "readers_remote: none of the 2 threads is a reader, so all run on node 0.");
+}
+
 TEST(placement, a_node_without_cpus_is_no_place_for_readers) {
     const std::string plain = load_synthetic("pack:2 [numa(memory=8GB)] l3:1 core:2 pu:1").xml;
     const std::string bare = with_bare_node(plain, 2, 1U << 30U);
@@ -192,6 +209,11 @@ TEST(placement, equal_lists_are_found) {
     EXPECT_EQ(same_as(machine, Placement::one_per_llc, all, more), Placement::spread);
     const std::vector<std::size_t> one = {1};
     EXPECT_EQ(same_as(machine, Placement::readers_remote, all, one), Placement::compact);
+    // Two writers, then two readers, are as near as possible here; one of each in turn are not.
+    const Topology two = load_synthetic("pack:2 [numa] core:2 pu:1");
+    const std::vector<std::size_t> four = {4};
+    EXPECT_EQ(cpus_of(two, Placement::readers_remote, 4), cpus_of(two, Placement::compact, 4));
+    EXPECT_EQ(same_as(two, Placement::readers_remote, all, four), std::nullopt);
 }
 
 TEST(placement, nothing_runs_twice) {

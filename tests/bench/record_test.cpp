@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "bench/cells.hpp"
+#include "bench/memory.hpp"
 
 namespace lockbench {
 namespace {
@@ -17,7 +18,8 @@ ThreadResult ran(std::uint64_t start_ns, std::uint64_t end_ns) {
     ThreadResult thread;
     thread.start_ns = start_ns;
     thread.end_ns = end_ns;
-    thread.cpu_asked = 0;
+    thread.cpu_asked = thread.cpu_at_start = thread.cpu_at_end = 0;
+    thread.node = 0;
     thread.pinned = true;
     thread.uses_mode = {true, true};
     return thread;
@@ -43,7 +45,8 @@ struct Window {
         request.qnode_nodes = {0, 0};
         request.homes = {0, 0};
         result.threads = {ran(1000, 101'000), ran(1000, 101'000)};
-        result.lock_pages = result.data_pages = result.qnode_pages = {{0, 4}};
+        result.lock_pages = result.data_pages = {{0, 4}};
+        result.qnode_pages = {{{0, 1}}, {{0, 1}}};
     }
     [[nodiscard]] json record() const { return window_to_json(label, request, result, counters); }
     [[nodiscard]] bool flagged(const char* name) const {
@@ -122,9 +125,6 @@ TEST(WindowTest, FlagsSayWhatIsWrongAndNothingElse) {
     window.result.lock_pages = {{0, 3}, {1, 1}};
     EXPECT_TRUE(window.flagged("home_unverified"));
     window = Window();
-    window.result.qnode_pages = {{1, 1}};
-    EXPECT_TRUE(window.flagged("home_unverified"));
-    window = Window();
     window.result.verdict.failures = {"two writers at once"};
     EXPECT_TRUE(window.flagged("check_failed"));
     EXPECT_EQ(window.record().at("checks").at("failed").at(0), "two writers at once");
@@ -142,6 +142,58 @@ TEST(WindowTest, FlagsSayWhatIsWrongAndNothingElse) {
     window.request.sample_every = 0;
     EXPECT_TRUE(window.flagged("untimed"));
     EXPECT_TRUE(window.record().at("wait_ns").at("read").is_null());
+}
+
+TEST(WindowTest, AThreadThatTheKernelMovedOffItsCpuIsFlagged) {
+    Window window;
+    window.result.threads[1].cpu_at_end = 1;  // its CPU went offline in the middle
+    EXPECT_TRUE(window.flagged("placement_unverified"));
+    window = Window();
+    window.result.threads[0].cpu_at_start = 1;
+    EXPECT_TRUE(window.flagged("placement_unverified"));
+    window.result.threads[0].cpu_asked = kNoCpu;
+    EXPECT_FALSE(window.flagged("placement_unverified")) << "nothing was asked of a thread that is not pinned";
+}
+
+TEST(WindowTest, QueueNodesAreVerifiedThreadByThread) {
+    Window window;
+    window.result.qnode_pages[1] = {{1, 1}};
+    EXPECT_TRUE(window.flagged("home_unverified"));
+    window.request.qnode_nodes = {0, 1};
+    EXPECT_FALSE(window.flagged("home_unverified"));
+    json homes = window.record().at("homes").at("qnodes");
+    EXPECT_EQ(homes.at("asked"), (json{0, 1}));
+    EXPECT_EQ(homes.at("got"), (json{{"0", 1}, {"1", 1}}));
+    EXPECT_EQ(homes.at("by_thread"), (json{{{"0", 1}}, {{"1", 1}}}));
+    std::swap(window.result.qnode_pages[0], window.result.qnode_pages[1]);
+    EXPECT_EQ(window.record().at("homes").at("qnodes").at("got"), homes.at("got"));
+    EXPECT_TRUE(window.flagged("home_unverified")) << "each has the other's";
+    window.request.qnode_nodes = {kAnyNode, kAnyNode};
+    EXPECT_FALSE(window.flagged("home_unverified"));
+    EXPECT_TRUE(window.record().at("homes").at("qnodes").at("asked").is_null());
+}
+
+TEST(WindowTest, InterleavedMemoryIsVerifiedToo) {
+    Window window;
+    window.request.homes.data = kInterleaveNodes;
+    window.result.data_pages = {{memory::nodes().front(), 4}};
+    EXPECT_EQ(window.flagged("home_unverified"), memory::nodes().size() > 1);
+    window.result.data_pages = {{-14, 4}};  // EFAULT
+    EXPECT_TRUE(window.flagged("home_unverified"));
+    EXPECT_EQ(window.record().at("homes").at("data").at("asked"), "interleave");
+}
+
+TEST(WindowTest, FairnessOverNodesGoesByWhereThreadsRan) {
+    Window window;
+    window.result.threads[0].stats.sites[0][0] = 30;
+    window.result.threads[1].stats.sites[0][0] = 10;
+    const auto nodes = [&] { return window.record().at("jain").at("nodes"); };
+    EXPECT_TRUE(nodes().is_null()) << "one node";
+    window.result.threads[1].node = 1;  // their queue nodes stay together
+    EXPECT_DOUBLE_EQ(nodes().get<double>(), 0.8);
+    window.result.threads[0].node = window.result.threads[1].node;
+    window.request.qnode_nodes = {0, 1};
+    EXPECT_TRUE(nodes().is_null());
 }
 
 TEST(WindowTest, ACounterThatOneThreadLacksIsNullWithItsReason) {
