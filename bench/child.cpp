@@ -14,6 +14,7 @@
 #include "bench/counters.hpp"
 #include "bench/errors.hpp"
 #include "bench/host_setup.hpp"
+#include "bench/pin.hpp"
 #include "bench/plan.hpp"
 #include "bench/record.hpp"
 #include "bench/run_files.hpp"
@@ -90,6 +91,13 @@ class Block {
         {
             const native::ThreadScope scope(0, cpu);
             measure_uncontended(plan_, block_, cpu, [&](const nlohmann::json& cost) { costs.push_back(cost); });
+            if (const Failure moved = verify_pinned(cpu)) {
+                for (nlohmann::json& cost : costs) {
+                    cost["cpus"] = {nullptr};
+                    cost["placement_reason"] = {"changed under the run: " + *moved};
+                    cost["flags"].push_back("placement_unverified");
+                }
+            }
         }
         native::World::get().end_trial();
         for (const nlohmann::json& cost : costs) {
@@ -129,7 +137,13 @@ class Block {
         request.seed = plan_.seed + window.order;
         request.counters = counters_.get();
         request.interrupted = &interrupted;
-        const WindowResult result = cell.workload->run(request);
+        WindowResult result;
+        try {
+            result = cell.workload->run(request);
+        } catch (const HostError& error) {
+            error_ = error.what();  // an exception is not to cross Google Benchmark
+            return 0;
+        }
         if (result.interrupted) {
             return 0;
         }

@@ -35,6 +35,7 @@ void add_own_cost(json& host, unsigned sample_every) {
 
 json describe_host(unsigned sample_every) {
     json host = read_host();
+    host["placement"] = placement_facts();
     if (sample_every != 0) {
         const LoadSnapshot before = watch_idle_host(host);
         record_load_before(host, before);

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <set>
 
 #include "bench/memory.hpp"
+#include "bench/verified_place.hpp"
 
 namespace lockbench {
 namespace {
@@ -30,12 +30,6 @@ json pages_to_json(const NodePages& pages) {
 json home_to_json(NodeId asked, const NodePages& got) {
     const json wish = asked == kAnyNode ? json(nullptr) : asked == kInterleaveNodes ? json("interleave") : json(asked);
     return {{"asked", wish}, {"got", pages_to_json(got)}};
-}
-
-// True when every page that was asked for a node lies there.
-bool home_verified(NodeId asked, const NodePages& got) {
-    return asked == kAnyNode || asked == kInterleaveNodes ||
-           std::all_of(got.begin(), got.end(), [&](const auto& entry) { return entry.first == asked; });
 }
 
 double seconds_between(std::uint64_t begin_ns, std::uint64_t end_ns) {
@@ -124,7 +118,8 @@ void add_modes(json& out, const WindowRequest& request, const std::vector<Thread
     }
 }
 
-// Fairness across NUMA nodes: acquisitions by the nodes on which threads ran; null on one node.
+// Fairness across NUMA nodes: acquisitions by the nodes on which threads ran; null on one node or where a thread ran
+// elsewhere.
 json jain_of_nodes(const WindowRequest& request, const std::vector<ThreadResult>& threads) {
     std::map<NodeId, std::pair<double, double>> nodes;  // rate and threads of each
     for (std::size_t tid = 0; tid < threads.size(); ++tid) {
@@ -134,7 +129,7 @@ json jain_of_nodes(const WindowRequest& request, const std::vector<ThreadResult>
                 thread_seconds(threads[tid]);
         count += 1;
     }
-    if (nodes.size() < 2) {
+    if (nodes.size() < 2 || !all_placed(threads)) {
         return nullptr;
     }
     std::vector<double> shares;
@@ -183,6 +178,18 @@ void add_counts(json& out, const std::vector<ThreadResult>& threads) {
         }
         handoff[std::string(kDistanceNames[i])] = count;
     }
+    if (!all_placed(threads)) {
+        // Distances are of the CPUs that threads were bound to. Only "the same thread" holds wherever it ran.
+        std::uint64_t others = 0;
+        for (std::size_t i = 0; i < kDistanceCount; ++i) {
+            json& count = handoff[std::string(kDistanceNames[i])];
+            if (static_cast<Distance>(i) != Distance::self) {
+                others += count.get<std::uint64_t>();
+                count = 0;
+            }
+        }
+        handoff[std::string(kDistanceNames[static_cast<std::size_t>(Distance::unknown)])] = others;
+    }
     json events = json::object();
     for (std::size_t i = 0; i < kEventCount; ++i) {
         std::uint64_t count = 0;
@@ -222,14 +229,10 @@ std::vector<std::string> flags_of(const WindowLabel& label, const WindowRequest&
                      [](const ThreadResult& thread) { return thread.usage.involuntary_switches > 0; }),
          "involuntary_switch");
     flag(few("read") || few("write"), "few_samples");
-    flag(std::any_of(result.threads.begin(), result.threads.end(),
-                     [](const ThreadResult& thread) { return thread.cpu_asked != kNoCpu && !thread.pinned; }),
-         "placement_unverified");
-    const bool qnodes_ok = request.qnode_nodes.empty() ||
-                           home_verified(request.qnode_nodes.front(), result.qnode_pages) ||
-                           std::set<NodeId>(request.qnode_nodes.begin(), request.qnode_nodes.end()).size() > 1;
+    flag(!all_placed(result.threads), "placement_unverified");
     flag(!home_verified(request.homes.lock, result.lock_pages) ||
-             !home_verified(request.homes.data, result.data_pages) || !qnodes_ok,
+             !home_verified(request.homes.data, result.data_pages) ||
+             !qnodes_verified(request.qnode_nodes, result.qnode_pages) || !result.home_problems.empty(),
          "home_unverified");
     flag(!result.verdict.passed() || result.stuck, "check_failed");
     flag(result.stuck, "killed");
@@ -312,7 +315,8 @@ json window_to_json(const WindowLabel& label, const WindowRequest& request, cons
     json cpus = json::array();
     json found = json::array();
     for (const ThreadResult& thread : result.threads) {
-        cpus.push_back(thread.cpu_asked == kNoCpu ? json(nullptr) : json(thread.cpu_asked));
+        const bool bound = thread.cpu_asked != kNoCpu && thread.unplaced.empty();
+        cpus.push_back(bound ? json(thread.cpu_asked) : json(nullptr));
         found.push_back({thread.cpu_at_start, thread.cpu_at_end});
     }
     json out = {{"platform", "native"},
@@ -326,6 +330,7 @@ json window_to_json(const WindowLabel& label, const WindowRequest& request, cons
                 {"threads", request.threads()},
                 {"cpus", cpus},
                 {"cpus_found", found},
+                {"placement_reason", placement_reasons(result.threads)},
                 {"repetition", label.repetition},
                 {"process", getpid()},
                 {"block", label.block},
@@ -340,7 +345,8 @@ json window_to_json(const WindowLabel& label, const WindowRequest& request, cons
     const NodeId qnode = request.qnode_nodes.empty() ? kAnyNode : request.qnode_nodes.front();
     out["homes"] = {{"lock", home_to_json(request.homes.lock, result.lock_pages)},
                     {"qnodes", home_to_json(qnode, result.qnode_pages)},
-                    {"data", home_to_json(request.homes.data, result.data_pages)}};
+                    {"data", home_to_json(request.homes.data, result.data_pages)},
+                    {"reason", result.home_problems}};
     add_operations(out, *label.workload, result.threads);
     add_modes(out, request, result.threads);
     add_sites(out, *label.workload, result.threads);

@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "bench/cells.hpp"
+#include "bench/memory.hpp"
+#include "bench/verified_place.hpp"
 
 namespace lockbench {
 namespace {
@@ -18,7 +21,6 @@ ThreadResult ran(std::uint64_t start_ns, std::uint64_t end_ns) {
     thread.start_ns = start_ns;
     thread.end_ns = end_ns;
     thread.cpu_asked = 0;
-    thread.pinned = true;
     thread.uses_mode = {true, true};
     return thread;
 }
@@ -116,8 +118,12 @@ TEST(WindowTest, FlagsSayWhatIsWrongAndNothingElse) {
     window.result.threads[1].usage.involuntary_switches = 1;
     EXPECT_TRUE(window.flagged("involuntary_switch"));
     window = Window();
-    window.result.threads[0].pinned = false;
+    window.result.threads[0].unplaced = "the kernel refused CPUs 0: Invalid argument";
     EXPECT_TRUE(window.flagged("placement_unverified"));
+    window = Window();
+    window.result.home_problems = {"mbind failed"};
+    EXPECT_TRUE(window.flagged("home_unverified"));
+    EXPECT_EQ(window.record().at("homes").at("reason"), json::array({"mbind failed"}));
     window = Window();
     window.result.lock_pages = {{0, 3}, {1, 1}};
     EXPECT_TRUE(window.flagged("home_unverified"));
@@ -142,6 +148,44 @@ TEST(WindowTest, FlagsSayWhatIsWrongAndNothingElse) {
     window.request.sample_every = 0;
     EXPECT_TRUE(window.flagged("untimed"));
     EXPECT_TRUE(window.record().at("wait_ns").at("read").is_null());
+}
+
+TEST(WindowTest, AThreadThatIsNotWhereItWasBoundHasNoLabelOfPlace) {
+    Window window;
+    window.request.qnode_nodes = {0, 1};
+    window.result.threads[1].cpu_asked = 1;
+    for (std::size_t i = 0; i < kDistanceCount; ++i) {
+        window.result.threads[0].stats.handoff[i] = i + 1;
+    }
+    window.result.threads[0].stats.sites[0][0] = window.result.threads[1].stats.sites[0][0] = 5;
+    const json placed = window.record();
+    EXPECT_EQ(placed.at("cpus"), (json{0, 1}));
+    EXPECT_EQ(placed.at("placement_reason"), json::array());
+    EXPECT_EQ(placed.at("handoff").at("same_core"), 2);
+    EXPECT_DOUBLE_EQ(placed.at("jain").at("nodes").get<double>(), 1);
+
+    window.result.threads[1].unplaced = "changed under the run: asked for CPUs 1, got 0,1";
+    const json moved = window.record();
+    EXPECT_EQ(moved.at("cpus"), (json{0, nullptr}));
+    EXPECT_EQ(moved.at("placement_reason"),
+              json::array({"thread 1: changed under the run: asked for CPUs 1, got 0,1"}));
+    EXPECT_EQ(moved.at("handoff").at("self"), 1) << "a thread is itself wherever it runs";
+    EXPECT_EQ(moved.at("handoff").at("same_core"), 0);
+    EXPECT_EQ(moved.at("handoff").at("unknown"), 2 + 3 + 4 + 5 + 6 + 7);
+    EXPECT_TRUE(moved.at("jain").at("nodes").is_null());
+}
+
+TEST(WindowTest, HomesOnSeveralNodesAreVerifiedByTheirShares) {
+    EXPECT_TRUE(qnodes_verified({0, 1, 1}, {{0, 4}, {1, 8}}));
+    EXPECT_FALSE(qnodes_verified({0, 1, 1}, {{0, 12}}));
+    EXPECT_FALSE(qnodes_verified({0, 1, 1}, {{0, 8}, {1, 4}}));
+    EXPECT_FALSE(qnodes_verified({0, 1}, {{0, 4}, {1, 3}, {-EPERM, 1}}));
+    EXPECT_TRUE(qnodes_verified({kAnyNode, 0}, {{1, 8}})) << "first touch promises nothing";
+    EXPECT_TRUE(qnodes_verified({}, {}));
+    const NodeId mine = memory::nodes().front();
+    EXPECT_TRUE(home_verified(kInterleaveNodes, {{mine, 8}}));
+    EXPECT_FALSE(home_verified(kInterleaveNodes, {{mine, 7}, {1023, 1}}));
+    EXPECT_FALSE(home_verified(kInterleaveNodes, {{-EPERM, 8}}));
 }
 
 TEST(WindowTest, ACounterThatOneThreadLacksIsNullWithItsReason) {
