@@ -310,7 +310,7 @@ std::vector<std::string> failed_checks(const std::vector<json>& windows) {
     return failures;
 }
 
-// Windows whose labels of place are not proved, by flag, with the first reason; they stay in the run, so it must be said.
+// Windows whose labels of place are not proved, by flag, with the first reason: they stay in the run, so it is said.
 void print_unverified(const std::vector<json>& windows) {
     const auto tell = [&](const char* flag, const char* what, const auto& reasons_of) {
         std::size_t count = 0;

@@ -9,7 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -148,6 +150,28 @@ void try_in_child(const std::string& source, const std::function<void()>& load) 
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         throw HostError(
             fmt::format("{}: no topology that can be used: {}. It is broken or hostile.", source, death_of(status)));
+    }
+}
+
+void require_few_cpus(const std::string& description, const std::string& source) {
+    std::uint64_t cpus = 1;
+    int inside = 0;  // attributes in parentheses, and memory in brackets, multiply nothing
+    bool in_word = false;
+    for (std::size_t at = 0; at < description.size(); ++at) {
+        const char here = description[at];
+        inside += (here == '(' || here == '[' ? 1 : 0) - (here == ')' || here == ']' ? 1 : 0);
+        const bool digit = here >= '0' && here <= '9';
+        // A level is "4" or "core:4"; the digit of "l3:4" before the colon is part of its name.
+        if (inside == 0 && digit && !in_word && (at == 0 || description[at - 1] == ' ' || description[at - 1] == ':')) {
+            std::uint64_t count = 0;
+            std::from_chars(description.data() + at, description.data() + description.size(), count);
+            cpus *= std::clamp<std::uint64_t>(count, 1, kMostCpuNumber + 1);
+        }
+        in_word = digit;
+        if (cpus > kMostCpuNumber) {
+            throw HostError(
+                fmt::format("{}: no topology that can be used: it has more than {} CPUs.", source, kMostCpuNumber));
+        }
     }
 }
 

@@ -163,9 +163,11 @@ Topology load_this_system(const LoadOptions& options) {
         return load_xml(read_xml_file(xml), xml, "XML by HWLOC_XMLFILE: " + std::string(xml), options);
     }
     const char* synthetic = std::getenv("HWLOC_SYNTHETIC");
-    const std::string source = synthetic != nullptr && *synthetic != '\0'
-                                   ? "synthetic by HWLOC_SYNTHETIC: " + std::string(synthetic)
-                                   : "by hwloc's environment variables";
+    std::string source = "by hwloc's environment variables";
+    if (synthetic != nullptr && *synthetic != '\0') {
+        source = "synthetic by HWLOC_SYNTHETIC: " + std::string(synthetic);
+        require_few_cpus(synthetic, source);
+    }
     return load_foreign([&] { return open_system(source); }, source, options);
 }
 
@@ -183,6 +185,7 @@ Topology load_own_system(const LoadOptions& options) {
 }
 
 Topology load_synthetic(const std::string& description, const LoadOptions& options) {
+    require_few_cpus(description, "synthetic: " + description);
     const auto open = [&] {
         Handle handle = new_topology();
         if (hwloc_topology_set_synthetic(handle.get(), description.c_str()) != 0 ||

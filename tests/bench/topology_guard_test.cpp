@@ -79,6 +79,17 @@ TEST(topology_guard, impossible_topologies_are_refused) {
               std::string::npos);
 }
 
+TEST(topology_guard, cpus_of_a_description_are_counted_before_it_is_built) {
+    const auto refused = [](const char* description) {
+        return host_error([&] { require_few_cpus(description, "it"); }) != "no HostError";
+    };
+    EXPECT_FALSE(refused("pack:16 l3:8 core:64 pu:2"));
+    EXPECT_FALSE(refused("pack:16 [numa(memory=99999999)] l3:8 core:64 pu:2(indexes=2*8192:1*2)"));
+    EXPECT_TRUE(refused("pack:16 l3:8 core:64 pu:4"));
+    EXPECT_TRUE(refused("16 8 64 4"));
+    EXPECT_TRUE(refused("pack:18446744073709551615 pu:18446744073709551615"));
+}
+
 TEST(topology_guard, a_matrix_of_cpus_is_none_of_nodes) {
     const std::string xml = test::with_distances(load_synthetic("pack:1 core:4 pu:1").xml, {0, 3}, {10, 20, 20, 10});
     const Topology machine = from_text(replaced(xml, "distances2 type=\"NUMANode\"", "distances2 type=\"PU\""));
