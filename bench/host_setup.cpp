@@ -2,6 +2,7 @@
 #include "bench/host_setup.hpp"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <memory>
@@ -20,6 +21,16 @@ namespace lockbench {
 namespace {
 std::unique_ptr<const Topology> loaded_topology;
 memory::CallersPolicy callers_policy;
+
+// A file that cannot be opened is a fact that the host does not tell, so with too few of them everything would be null.
+void require_open_files() {
+    constexpr rlim_t kNeeded = 32;  // with libraries, hwloc and pipes some ten are open at once
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < kNeeded) {
+        throw HostError(fmt::format("Too many open files: this process may open {}, and needs {} (ulimit -n).",
+                                    files.rlim_cur, kNeeded));
+    }
+}
 
 // Without sysfs hwloc makes up one node; the kernel still tells each CPU's.
 void require_one_node(const Topology& topology) {
@@ -58,6 +69,7 @@ void require_true(const Topology& topology) {
 
 void install_host() {
     static_cast<void>(process_mask());  // remembered before anything is pinned
+    require_open_files();
     callers_policy = memory::drop_callers_policy();
     loaded_topology = std::make_unique<Topology>(load_this_system());
     loaded_topology->require_this_system();
