@@ -204,6 +204,8 @@ CallersPolicy drop_callers_policy() {
                  " over nodes " + format_numbers(mask.nodes());
     if (set_mempolicy(MPOL_DEFAULT, nullptr, 0) != 0) {
         policy.still_why = std::strerror(errno);
+    } else if (get_mempolicy(&mode, nullptr, 0, nullptr, 0) != 0 || mode != MPOL_DEFAULT) {
+        policy.still_why = "the kernel keeps it";
     }
     return policy;
 }
