@@ -85,12 +85,16 @@ json benchmark_json(const json& run, const std::vector<json>& windows) {
     }
     const json& host = run.at("host");
     const json cpu = host.value("cpu", json::object());
+    // Google Benchmark's tools want numbers, also where a host does not tell.
+    const auto number_or_0 = [&cpu](const char* name) {
+        return cpu.is_object() && cpu.contains(name) && cpu[name].is_number() ? cpu[name] : json(0);
+    };
     return {{"context",
              {{"date", run.at("started_at")},
               {"host_name", "unnamed"},  // a recorded run must not name its owner's machine
               {"executable", "lockbench"},
-              {"num_cpus", cpu.value("cpus", 0)},
-              {"mhz_per_cpu", cpu.contains("mhz") && cpu["mhz"].is_number() ? cpu["mhz"] : json(0)},
+              {"num_cpus", number_or_0("cpus")},
+              {"mhz_per_cpu", number_or_0("mhz")},
               {"cpu_scaling_enabled", false},
               {"caches", json::array()},
               {"load_avg", json::array()},

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "bench/errors.hpp"
@@ -31,6 +32,8 @@ BlockProcess::BlockProcess(const std::filesystem::path& dir, std::uint32_t block
         close(ends[1]);
         execl("/proc/self/exe", "lockbench", "child", dir_text.c_str(), block_text.c_str(),
               static_cast<char*>(nullptr));
+        std::fprintf(stderr, "lockbench: cannot start its own program again (/proc/self/exe): %s. Is /proc mounted?\n",
+                     std::strerror(errno));
         _exit(kExitHost);
     }
     close(ends[1]);

@@ -15,6 +15,7 @@
 #include "bench/errors.hpp"
 #include "bench/host_setup.hpp"
 #include "bench/memory.hpp"
+#include "bench/pin.hpp"
 #include "bench/plan.hpp"
 #include "bench/record.hpp"
 #include "bench/run_files.hpp"
@@ -95,6 +96,13 @@ class Block {
         {
             const native::ThreadScope scope(0, cpu);
             measure_uncontended(plan_, block_, cpu, [&](const nlohmann::json& cost) { costs.push_back(cost); });
+            if (const Failure moved = verify_pinned(cpu)) {
+                for (nlohmann::json& cost : costs) {
+                    cost["cpus"] = {nullptr};
+                    cost["placement_reason"] = {"changed under the run: " + *moved};
+                    cost["flags"].push_back("placement_unverified");
+                }
+            }
         }
         native::World::get().end_trial();
         for (const nlohmann::json& cost : costs) {
@@ -126,7 +134,13 @@ class Block {
         WindowRequest request = window_request(plan_, cell, plan_.seed + window.order);
         request.counters = counters_.get();
         request.interrupted = &interrupted;
-        const WindowResult result = cell.workload->run(request);
+        WindowResult result;
+        try {
+            result = cell.workload->run(request);
+        } catch (const HostError& error) {
+            error_ = error.what();  // an exception is not to cross Google Benchmark
+            return 0;
+        }
         if (result.interrupted) {
             return 0;
         }

@@ -9,13 +9,13 @@
 #include <string_view>
 
 #include "bench/environment.hpp"
+#include "bench/environment_facts.hpp"
 
 namespace lockbench {
 
 namespace {
 
 using nlohmann::json;
-using Text = std::optional<std::string>;
 
 // Other processes may use this share of one CPU before it counts as load; a clock tick in half a second is 2 %.
 constexpr double kOtherCpus = 0.05;
@@ -23,37 +23,6 @@ constexpr double kOtherCpus = 0.05;
 constexpr double kLoadAverage = 0.5;
 constexpr double kPsiPercent = 5.0;
 constexpr double kMib = 1024.0 * 1024.0;
-
-// host.a.b as number or text; nothing where it is missing, null or of another kind.
-const json* find(const json& host, std::string_view a, std::string_view b = {}) {
-    const auto first = host.find(std::string(a));
-    if (first == host.end() || first->is_null()) {
-        return nullptr;
-    }
-    if (b.empty()) {
-        return &*first;
-    }
-    if (!first->is_object()) {
-        return nullptr;
-    }
-    const auto second = first->find(std::string(b));
-    return second == first->end() || second->is_null() ? nullptr : &*second;
-}
-
-std::optional<double> number(const json& host, std::string_view a, std::string_view b = {}) {
-    const json* found = find(host, a, b);
-    return found != nullptr && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
-}
-
-Text text(const json& host, std::string_view a, std::string_view b = {}) {
-    const json* found = find(host, a, b);
-    return found != nullptr && found->is_string() ? Text(found->get<std::string>()) : std::nullopt;
-}
-
-std::optional<bool> truth(const json& host, std::string_view a, std::string_view b = {}) {
-    const json* found = find(host, a, b);
-    return found != nullptr && found->is_boolean() ? std::optional(found->get<bool>()) : std::nullopt;
-}
 
 Text virtual_machine(const json& host) {
     const auto name = text(host, "cpu", "virtual");
@@ -315,6 +284,11 @@ constexpr std::array kRules = {
     Rule{"frequency_unknown", frequency_unknown},
     Rule{"smt", smt},
     Rule{"cpus_offline", cpus_offline},
+    Rule{"cpus_hidden", cpus_hidden},
+    Rule{"topology_guessed", topology_guessed},
+    Rule{"no_sysfs", no_sysfs},
+    Rule{"memory_policy", memory_policy},
+    Rule{"memory_unbound", memory_unbound},
     Rule{"numa_balancing", numa_balancing},
     Rule{"pages_migrated", pages_migrated},
     Rule{"thp", thp},

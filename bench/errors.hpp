@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How the edge of a tool ends: two kinds of error, thrown only inside bench/ before any thread of a trial runs, and
+// How the edge of a tool ends: two kinds of error, thrown only inside bench/ while no thread of a trial runs, and
 // turned by main into a sentence on stderr and an exit code.
 #pragma once
 

@@ -42,6 +42,7 @@ json killed_window(const RunPlan& plan, const PlannedWindow& window, const std::
                 {"flags", flags}};
     for (const char* key : {"process",
                             "cpus_found",
+                            "placement_reason",
                             "started_at",
                             "homes",
                             "window_s",

@@ -49,6 +49,7 @@ int show_other_machine(const MachineOptions& options) {
 
 json describe_host(unsigned sample_every) {
     json host = read_host();
+    host["placement"] = placement_facts();
     if (sample_every != 0) {
         const LoadSnapshot before = watch_idle_host(host);
         record_load_before(host, before);

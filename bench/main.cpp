@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The edge: parses, dispatches, turns errors into sentences and exit codes.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -9,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <new>
 #include <system_error>
 
 #include "bench/child.hpp"
@@ -215,6 +218,9 @@ int run_told(int argc, char** argv) {
     } catch (const HostError& error) {
         std::fprintf(stderr, "lockbench: %s\n", error.what());
         return kExitHost;
+    } catch (const std::bad_alloc&) {
+        std::fprintf(stderr, "lockbench: out of memory; raise the limit on it (ulimit -v, the control group's).\n");
+        return kExitHost;
     } catch (const std::system_error& error) {
         // fmt::print throws it when its file takes no more.
         const bool lost = std::ferror(stdout) != 0;
@@ -227,12 +233,23 @@ int run_told(int argc, char** argv) {
     }
 }
 
+// The next file opened would get the number of a closed standard stream, and what is printed would end up in it. A
+// descriptor that can only be read keeps the number and still refuses to be written to.
+void hold_standard_streams() {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) {
+            static_cast<void>(open("/dev/null", O_RDONLY));  // takes the lowest free number, which is this one
+        }
+    }
+}
+
 }  // namespace
 }  // namespace lockbench
 
 int main(int argc, char** argv) {
     // A write beyond a limit on file sizes then fails like one on a full disk, with a sentence, and kills nobody.
     signal(SIGXFSZ, SIG_IGN);
+    lockbench::hold_standard_streams();
     const int code = lockbench::run_told(argc, argv);
     // Text that a buffer took and no file did must not end in success.
     errno = 0;

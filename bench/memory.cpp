@@ -28,9 +28,11 @@ std::size_t page_size() {
 
 std::size_t round_to_pages(std::size_t bytes) { return (bytes + page_size() - 1) / page_size() * page_size(); }
 
+// At once and without destructors: other threads of a trial may still use what those would take away.
 [[noreturn]] void give_up(const std::string& message) {
     std::fprintf(stderr, "lockbench: %s\n", message.c_str());
-    std::exit(kExitHost);
+    std::fflush(nullptr);
+    std::_Exit(kExitHost);
 }
 
 class Problems {
@@ -105,7 +107,16 @@ class NodeMask {
         const auto bit = static_cast<std::size_t>(node);
         words_.at(bit / kBits) |= 1UL << (bit % kBits);
     }
-    [[nodiscard]] const unsigned long* words() const { return words_.data(); }
+    [[nodiscard]] unsigned long* words() { return words_.data(); }
+    [[nodiscard]] std::vector<NodeId> nodes() const {
+        std::vector<NodeId> found;
+        for (std::size_t bit = 0; bit < kMost; ++bit) {
+            if ((words_.at(bit / kBits) >> (bit % kBits) & 1UL) != 0) {
+                found.push_back(static_cast<NodeId>(bit));
+            }
+        }
+        return found;
+    }
     // The kernel takes one off the number it is given.
     [[nodiscard]] static unsigned long size() { return kMost + 1; }
 
@@ -189,6 +200,31 @@ const std::vector<NodeId>& nodes() { return capability().nodes; }
 
 const std::string& why_not_bound() { return capability().why_not; }
 
+CallersPolicy drop_callers_policy() {
+    static constexpr std::array kNames = {"default",        "preferred",          "bind", "interleave", "local",
+                                          "preferred many", "weighted interleave"};
+    constexpr unsigned kWithoutFlags = 0xff;  // the kernel's flags on a policy are high bits
+    constexpr unsigned kLocal = 4;            // the default by another name
+    CallersPolicy policy;
+    int mode = MPOL_DEFAULT;
+    NodeMask mask;
+    if (get_mempolicy(&mode, mask.words(), NodeMask::size(), nullptr, 0) != 0) {
+        return policy;  // a kernel that does not tell is recorded as one on which memory is not bound
+    }
+    const unsigned plain = static_cast<unsigned>(mode) & kWithoutFlags;
+    if (plain == MPOL_DEFAULT || plain == kLocal) {
+        return policy;
+    }
+    policy.was = (plain < kNames.size() ? std::string(kNames.at(plain)) : "policy " + std::to_string(plain)) +
+                 " over nodes " + format_numbers(mask.nodes());
+    if (set_mempolicy(MPOL_DEFAULT, nullptr, 0) != 0) {
+        policy.still_why = std::strerror(errno);
+    } else if (get_mempolicy(&mode, nullptr, 0, nullptr, 0) != 0 || mode != MPOL_DEFAULT) {
+        policy.still_why = "the kernel keeps it";
+    }
+    return policy;
+}
+
 }  // namespace memory
 
 void count_pages(NodePages& pages, const void* base, std::size_t bytes) {
@@ -205,6 +241,8 @@ void count_pages(NodePages& pages, const void* base, std::size_t bytes) {
         const auto ask = [&] { return move_pages(0, count, at.data(), nullptr, status.data(), 0); };
         if (ask() < 0 || (unmark({at.data(), count}, {status.data(), count}) && ask() < 0)) {
             pages[-errno] += count;
+            problem_list().add(std::string("the kernel does not tell where pages lie (move_pages: ") +
+                               std::strerror(errno) + ")");
             continue;
         }
         for (unsigned long i = 0; i < count; ++i) {

@@ -41,6 +41,15 @@ const std::vector<NodeId>& nodes();
 // Empty if memory can be bound; else why not.
 const std::string& why_not_bound();
 
+// A policy that the caller left to this process (numactl, set_mempolicy before exec) rules all memory that is not
+// bound: stacks, heap, first touch.
+struct CallersPolicy {
+    std::string was;        // "interleave over nodes 0,1"; empty: none
+    std::string still_why;  // why it could not be dropped; empty: it is gone
+};
+// Drops it, so that first touch means what it says. To be called first thing, by one thread.
+CallersPolicy drop_callers_policy();
+
 }  // namespace memory
 
 // Adds where the pages of [base, base + bytes) lie. Pages never written to are counted under -ENOENT or -EFAULT, by the

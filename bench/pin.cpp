@@ -131,6 +131,8 @@ Failure unpin_self(std::span<const CpuId> cpus) {
     return verify_mask(sorted);
 }
 
-bool pin_measured_thread(CpuId cpu) { return !(cpu == kNoCpu ? unpin_self(process_mask()) : pin_self(cpu)); }
+Failure pin_measured_thread(CpuId cpu) { return cpu == kNoCpu ? unpin_self(process_mask()) : pin_self(cpu); }
+
+Failure verify_measured_thread(CpuId cpu) { return cpu == kNoCpu ? verify_mask(process_mask()) : verify_pinned(cpu); }
 
 }  // namespace lockbench

@@ -33,8 +33,9 @@ using Failure = std::optional<std::string>;
 // Sets the mask to `cpus` (the process's first mask) and verifies that the kernel took all of it.
 [[nodiscard]] Failure unpin_self(std::span<const CpuId> cpus);
 
-// For a thread of a trial: binds it to `cpu`, or gives it the process's mask for kNoCpu. True if that was done and
-// verified.
-[[nodiscard]] bool pin_measured_thread(CpuId cpu);
+// For a thread of a trial: binds it to `cpu`, or gives it the process's mask for kNoCpu, and verifies that.
+[[nodiscard]] Failure pin_measured_thread(CpuId cpu);
+// Verifies only: somebody else may have changed the mask since (taskset, a cpuset, a CPU that was switched off).
+[[nodiscard]] Failure verify_measured_thread(CpuId cpu);
 
 }  // namespace lockbench

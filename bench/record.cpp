@@ -11,6 +11,7 @@
 #include <iterator>
 
 #include "bench/memory.hpp"
+#include "bench/verified_place.hpp"
 
 namespace lockbench {
 namespace {
@@ -51,28 +52,6 @@ json qnodes_to_json(const std::vector<NodeId>& asked, const std::vector<NodePage
     }
     const json wish = !alike ? wishes : asked.empty() ? json(nullptr) : wishes.front();
     return {{"asked", wish}, {"got", pages_to_json(sum)}, {"by_thread", by_thread}};
-}
-
-bool home_verified(NodeId asked, const NodePages& got) {
-    HomeReport report;
-    report.asked = asked;
-    report.got = got;
-    return report.verified(memory::nodes());
-}
-
-bool homes_verified(const WindowRequest& request, const WindowResult& result) {
-    bool all =
-        home_verified(request.homes.lock, result.lock_pages) && home_verified(request.homes.data, result.data_pages);
-    for (std::size_t tid = 0; tid < result.qnode_pages.size(); ++tid) {
-        all = all && home_verified(request.qnode_nodes[tid], result.qnode_pages[tid]);
-    }
-    return all;
-}
-
-// Pinning is not for ever: the kernel moves a thread whose CPU goes offline, and gives it another mask.
-bool stayed_where_pinned(const ThreadResult& thread) {
-    return thread.cpu_asked == kNoCpu ||
-           (thread.pinned && thread.cpu_at_start == thread.cpu_asked && thread.cpu_at_end == thread.cpu_asked);
 }
 
 double seconds_between(std::uint64_t begin_ns, std::uint64_t end_ns) {
@@ -162,7 +141,7 @@ void add_modes(json& out, const WindowRequest& request, const std::vector<Thread
 }
 
 // Fairness across NUMA nodes: acquisitions by the nodes on which threads ran, wherever their queue nodes lie; null on
-// one node.
+// one node or where a thread ran elsewhere.
 json jain_of_nodes(const std::vector<ThreadResult>& threads) {
     std::map<NodeId, std::pair<double, double>> nodes;  // rate and threads of each
     for (const ThreadResult& thread : threads) {
@@ -171,7 +150,7 @@ json jain_of_nodes(const std::vector<ThreadResult>& threads) {
                 thread_seconds(thread);
         count += 1;
     }
-    if (nodes.size() < 2) {
+    if (nodes.size() < 2 || !all_placed(threads)) {
         return nullptr;
     }
     std::vector<double> shares;
@@ -202,6 +181,18 @@ void add_counts(json& out, const std::vector<ThreadResult>& threads) {
             count += thread.stats.handoff[i];
         }
         handoff[std::string(kDistanceNames[i])] = count;
+    }
+    if (!all_placed(threads)) {
+        // Distances are of the CPUs that threads were bound to. Only "the same thread" holds wherever it ran.
+        std::uint64_t others = 0;
+        for (std::size_t i = 0; i < kDistanceCount; ++i) {
+            json& count = handoff[std::string(kDistanceNames[i])];
+            if (static_cast<Distance>(i) != Distance::self) {
+                others += count.get<std::uint64_t>();
+                count = 0;
+            }
+        }
+        handoff[std::string(kDistanceNames[static_cast<std::size_t>(Distance::unknown)])] = others;
     }
     json events = json::object();
     for (std::size_t i = 0; i < kEventCount; ++i) {
@@ -242,8 +233,11 @@ std::vector<std::string> flags_of(const WindowLabel& label, const WindowRequest&
                      [](const ThreadResult& thread) { return thread.usage.involuntary_switches > 0; }),
          "involuntary_switch");
     flag(few("read") || few("write"), "few_samples");
-    flag(!std::all_of(result.threads.begin(), result.threads.end(), stayed_where_pinned), "placement_unverified");
-    flag(!homes_verified(request, result), "home_unverified");
+    flag(!all_placed(result.threads), "placement_unverified");
+    flag(!home_verified(request.homes.lock, result.lock_pages) ||
+             !home_verified(request.homes.data, result.data_pages) ||
+             !qnodes_verified(request.qnode_nodes, result.qnode_pages) || !result.home_problems.empty(),
+         "home_unverified");
     flag(!result.verdict.passed() || result.stuck, "check_failed");
     flag(result.stuck, "killed");
     flag(label.untimed, "untimed");
@@ -325,7 +319,8 @@ json window_to_json(const WindowLabel& label, const WindowRequest& request, cons
     json cpus = json::array();
     json found = json::array();
     for (const ThreadResult& thread : result.threads) {
-        cpus.push_back(thread.cpu_asked == kNoCpu ? json(nullptr) : json(thread.cpu_asked));
+        const bool bound = thread.cpu_asked != kNoCpu && thread.unplaced.empty();
+        cpus.push_back(bound ? json(thread.cpu_asked) : json(nullptr));
         found.push_back({thread.cpu_at_start, thread.cpu_at_end});
     }
     json out = {{"platform", "native"},
@@ -339,6 +334,7 @@ json window_to_json(const WindowLabel& label, const WindowRequest& request, cons
                 {"threads", request.threads()},
                 {"cpus", cpus},
                 {"cpus_found", found},
+                {"placement_reason", placement_reasons(result.threads)},
                 {"repetition", label.repetition},
                 {"process", getpid()},
                 {"block", label.block},
@@ -352,7 +348,8 @@ json window_to_json(const WindowLabel& label, const WindowRequest& request, cons
                 {"uncontended", nullptr}};
     out["homes"] = {{"lock", home_to_json(request.homes.lock, result.lock_pages)},
                     {"qnodes", qnodes_to_json(request.qnode_nodes, result.qnode_pages)},
-                    {"data", home_to_json(request.homes.data, result.data_pages)}};
+                    {"data", home_to_json(request.homes.data, result.data_pages)},
+                    {"reason", result.home_problems}};
     add_operations(out, *label.workload, result.threads);
     add_modes(out, request, result.threads);
     add_sites(out, *label.workload, result.threads);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <ctime>
@@ -13,6 +14,7 @@
 
 #include "bench/benchmark_json.hpp"
 #include "bench/block_process.hpp"
+#include "bench/cpu_list.hpp"
 #include "bench/environment.hpp"
 #include "bench/errors.hpp"
 #include "bench/host_setup.hpp"
@@ -226,6 +228,24 @@ void require_same_identity(const RunFiles& files, const json& was, const json& n
     require_equal("binary", binary, now.value("binary_id", json()));
 }
 
+// A plan is made for the CPUs that its process might use; on others its windows could only be flagged.
+void require_planned_cpus(const RunPlan& plan) {
+    std::set<CpuId> missing;
+    for (const PlannedCell& cell : plan.cells) {
+        for (const CpuId cpu : cell.place.cpus) {
+            const Cpu* found = host_topology().find(cpu);
+            if (cpu != kNoCpu && (found == nullptr || !found->allowed)) {
+                missing.insert(cpu);
+            }
+        }
+    }
+    if (!missing.empty()) {
+        throw HostError(fmt::format(
+            "--resume: the run was begun on CPUs that this process may not use ({}); start it as it was begun.",
+            format_numbers(std::vector<CpuId>(missing.begin(), missing.end()))));
+    }
+}
+
 RunPlan start_or_resume(const RunOptions& options, const RunFiles& files, const std::vector<std::string>& command,
                         json& run, std::unique_ptr<RunLock>& lock) {
     if (options.perf_c2c) {
@@ -260,6 +280,7 @@ RunPlan start_or_resume(const RunOptions& options, const RunFiles& files, const 
     if (orders_done(files).size() == plan.windows.size() && run.at("status") == "done") {
         return plan;
     }
+    require_planned_cpus(plan);
     run["status"] = "running";
     run["resumed"] = run.value("resumed", json::array());
     run["resumed"].push_back(utc_now("%Y-%m-%dT%H:%M:%SZ"));
@@ -291,6 +312,33 @@ std::vector<std::string> failed_checks(const std::vector<json>& windows) {
         }
     }
     return failures;
+}
+
+// Windows whose labels of place are not proved, by flag, with the first reason: they stay in the run, so it is said.
+void print_unverified(const std::vector<json>& windows) {
+    const auto tell = [&](const char* flag, const char* what, const auto& reasons_of) {
+        std::size_t count = 0;
+        std::string reason;
+        for (const json& window : windows) {
+            const json& flags = window.at("flags");
+            if (std::find(flags.begin(), flags.end(), flag) != flags.end()) {
+                ++count;
+                const json reasons = reasons_of(window);
+                if (reason.empty() && reasons.is_array() && !reasons.empty() && reasons[0].is_string()) {
+                    reason = " (" + reasons[0].get<std::string>() + ")";
+                }
+            }
+        }
+        if (count != 0) {
+            fmt::print("warning [{}]: {} of {} windows: {}{}\n", flag, count, windows.size(), what, reason);
+        }
+    };
+    tell("placement_unverified", "a thread was not where it was bound",
+         [](const json& window) { return window.value("placement_reason", json()); });
+    tell("home_unverified", "memory was not found where it was asked to lie", [](const json& window) {
+        const json homes = window.value("homes", json());
+        return homes.is_object() ? homes.value("reason", json()) : json();
+    });
 }
 
 }  // namespace
@@ -326,6 +374,7 @@ int run_command(const RunOptions& options, const std::vector<std::string>& comma
     run["finished_at"] = code == kExitInterrupted ? json(nullptr) : json(utc_now("%Y-%m-%dT%H:%M:%SZ"));
     files.write_run(run);
     files.write_benchmark(benchmark_json(run, windows));
+    print_unverified(windows);
     for (const std::string& failure : failures) {
         fmt::print("FAILED: {}\n", failure);
     }

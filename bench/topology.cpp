@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "bench/errors.hpp"
 
@@ -163,6 +165,42 @@ std::vector<std::uint8_t> Topology::distance_table() const {
         }
     }
     return table;
+}
+
+std::optional<std::string> difference(const Topology& claimed, const Topology& own) {
+    const auto only_in = [](const Topology& a, const Topology& b) -> const Cpu* {
+        const auto found =
+            std::find_if(a.cpus.begin(), a.cpus.end(), [&](const Cpu& cpu) { return b.find(cpu.os_index) == nullptr; });
+        return found == a.cpus.end() ? nullptr : &*found;
+    };
+    if (const Cpu* cpu = only_in(claimed, own)) {
+        return "it has CPU " + std::to_string(cpu->os_index) + ", this system has not";
+    }
+    if (const Cpu* cpu = only_in(own, claimed)) {
+        return "this system has CPU " + std::to_string(cpu->os_index) + ", it has not";
+    }
+    for (const Cpu& cpu : own.cpus) {
+        if (const NodeId node = claimed.node_of(cpu.os_index); node != cpu.node) {
+            return "it has CPU " + std::to_string(cpu.os_index) + " on node " + std::to_string(node) +
+                   ", this system on node " + std::to_string(cpu.node);
+        }
+    }
+    // The numbers of packages, caches and cores are made up in the order of reading; which CPUs share one is not.
+    const std::pair<const char*, int Cpu::*> kinds[] = {
+        {"package", &Cpu::package}, {"last-level cache", &Cpu::llc}, {"core", &Cpu::core}};
+    for (const auto& [name, number] : kinds) {
+        std::map<int, int> to_own;
+        std::map<int, int> to_claimed;
+        for (const Cpu& cpu : own.cpus) {
+            const int theirs = claimed.find(cpu.os_index)->*number;
+            if (to_own.emplace(theirs, cpu.*number).first->second != cpu.*number ||
+                to_claimed.emplace(cpu.*number, theirs).first->second != theirs) {
+                return "it groups CPU " + std::to_string(cpu.os_index) + " and others by " + name +
+                       " otherwise than this system";
+            }
+        }
+    }
+    return std::nullopt;
 }
 
 void Topology::export_xml(const std::string& path) const {

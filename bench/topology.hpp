@@ -51,9 +51,11 @@ struct Topology {
     // there is none.
     std::vector<std::vector<std::uint64_t>> node_distances;
     bool is_this_system = false;
-    std::string source;              // "this system", "synthetic: ...", "XML: ..."
-    std::string xml;                 // as hwloc writes it; empty for a topology written by hand
-    std::vector<std::string> notes;  // what was missing and what stands for it
+    std::string source;                  // "this system", "synthetic: ...", "XML: ..."
+    std::string xml;                     // as hwloc writes it; empty for a topology written by hand
+    std::vector<std::string> notes;      // what was missing and what stands for it, and which CPUs are hidden
+    std::vector<std::string> stand_ins;  // those of the notes that make labels a guess
+    bool nodes_told = true;              // false: hwloc made up one node for all CPUs
 
     [[nodiscard]] std::vector<Cpu> usable() const;
     [[nodiscard]] const Cpu* find(CpuId cpu) const;
@@ -91,6 +93,10 @@ struct Topology {
     void require_this_system() const;
 };
 
+// Where the two descriptions of one machine differ in what labels are made of (CPUs, nodes, packages, LLCs, cores), in
+// words; nothing if they agree.
+[[nodiscard]] std::optional<std::string> difference(const Topology& claimed, const Topology& own);
+
 // `mask`: the CPUs that the process may use, in place of the kernel's answer; on a topology that is not this system, no
 // mask means all.
 struct LoadOptions {
@@ -101,6 +107,10 @@ struct LoadOptions {
 // To be called before the calling thread is pinned. All throw HostError: a broken or too new file, a wrong description,
 // no CPU left to use.
 Topology load_this_system(const LoadOptions& options = {});
+// The names of hwloc's environment variables that are set and replace this system by something else.
+std::vector<std::string> replacing_variables();
+// This system without them.
+Topology load_own_system(const LoadOptions& options = {});
 Topology load_synthetic(const std::string& description, const LoadOptions& options = {});
 Topology load_xml_file(const std::string& path, const LoadOptions& options = {});
 Topology load_xml_text(const std::string& text, const std::string& source, const LoadOptions& options = {});

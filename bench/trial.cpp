@@ -126,6 +126,23 @@ void end_measuring(ThreadResult& result, const ThreadStats& stats, const ThreadS
     }
 }
 
+std::string no_thread_text(std::size_t made, std::size_t wanted, const std::exception& error) {
+    return "cannot start thread " + std::to_string(made + 1) + " of " + std::to_string(wanted) + ": " + error.what() +
+           "; raise the limits on processes (ulimit -u, the control group's pids.max) and memory (ulimit -v).";
+}
+
+void verify_placement(ThreadResult& result, const WindowClock& clock) {
+    if (!result.unplaced.empty()) {
+        return;
+    }
+    if (const Failure now = verify_measured_thread(result.cpu_asked)) {
+        result.unplaced = "changed under the run: " + *now;
+    } else if (clock.strayed_to() != kNoCpu) {
+        result.unplaced = "changed under the run: bound to CPU " + std::to_string(result.cpu_asked) +
+                          " but ran on CPU " + std::to_string(clock.strayed_to()) + " within the window";
+    }
+}
+
 bool drive(TrialGate& gate, const WindowRequest& request, WindowResult& result) {
     const auto give_up = [&] {
         gate.set_phase(TrialGate::kStop);
@@ -160,6 +177,9 @@ bool WindowClock::look(TrialGate& gate) {
     }
     if (gate.phase() != TrialGate::kMeasure) {
         return true;
+    }
+    if (const CpuId here = bound_ == kNoCpu ? kNoCpu : native::current_cpu(); here != bound_) {
+        strayed_to_ = here;
     }
     constexpr std::uint32_t kLongestStride = 1U << 16;
     if (now - last_ < look_ticks_ / 2 && stride_ < kLongestStride) {

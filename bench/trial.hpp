@@ -7,10 +7,13 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "bench/errors.hpp"
 #include "bench/memory.hpp"
 #include "bench/placement.hpp"
 #include "bench/window.hpp"
@@ -47,16 +50,20 @@ class TrialGate {
 
 // Ends the window from inside: the main thread's waking up would take a CPU from a measured thread in every window. A
 // thread looks at the clock and at the stop flag once in a stride of steps, adapted to about kLookTicks of time;
-// between two looks a step costs one decrement. The first thread whose window is over stops all.
+// between two looks a step costs one decrement. The first thread whose window is over stops all. A look also sees a
+// thread that runs elsewhere than on `bound`, which a mask that is right again at the end would hide.
 class WindowClock {
   public:
-    explicit WindowClock(Nanoseconds window_ns)
-        : begin_(native::read_ticks()),
+    explicit WindowClock(Nanoseconds window_ns, CpuId bound = kNoCpu)
+        : bound_(bound),
+          begin_(native::read_ticks()),
           last_(begin_),
           window_ticks_(ticks_of(window_ns)),
           look_ticks_(ticks_of(10'000)) {}  // 10 us between two looks
 
     bool over(TrialGate& gate) { return --countdown_ == 0 && look(gate); }
+    // The last CPU on which a look found the thread instead of on `bound`; kNoCpu: none.
+    [[nodiscard]] CpuId strayed_to() const { return strayed_to_; }
 
   private:
     static std::uint64_t ticks_of(Nanoseconds ns) {
@@ -64,6 +71,8 @@ class WindowClock {
     }
     bool look(TrialGate& gate);
 
+    CpuId bound_;
+    CpuId strayed_to_ = kNoCpu;
     std::uint64_t begin_;
     std::uint64_t last_;
     std::uint64_t window_ticks_;
@@ -77,6 +86,10 @@ class WindowClock {
 void prepare_measuring(ThreadResult& result, ThreadStats& stats, ThreadStats& before);
 void begin_measuring(ThreadResult& result, ThreadStats& stats, ThreadCounters* counters);
 void end_measuring(ThreadResult& result, const ThreadStats& stats, const ThreadStats& before, ThreadCounters* counters);
+// Why a team is not complete, and what to do.
+std::string no_thread_text(std::size_t made, std::size_t wanted, const std::exception& error);
+// Where the thread is now, and where its clock's looks found it.
+void verify_placement(ThreadResult& result, const WindowClock& clock);
 // Runs warm-up and window from the main thread; false: interrupted or stuck, told in `result`.
 bool drive(TrialGate& gate, const WindowRequest& request, WindowResult& result);
 // Distances from each thread to each other, by the CPUs they are pinned to; row of `tid`: index 0 nobody, index t+1
@@ -87,7 +100,7 @@ template <class W>
 void run_thread(W& workload, const WindowRequest& request, TrialGate& gate, ThreadId tid, RoleId role,
                 const std::vector<std::uint8_t>& distances, ThreadCounters* counters, ThreadResult& result) {
     result.cpu_asked = request.cpus[tid];
-    result.pinned = pin_measured_thread(request.cpus[tid]);
+    result.unplaced = pin_measured_thread(request.cpus[tid]).value_or("");
     const native::ThreadScope scope(tid, request.cpus[tid]);
     result.node = request.cpus[tid] == kNoCpu ? kAnyNode : native::current_thread->node;
     auto stats = std::make_unique<ThreadStats>();
@@ -109,12 +122,13 @@ void run_thread(W& workload, const WindowRequest& request, TrialGate& gate, Thre
             begin_measuring(result, *stats, counters);
             result.cpu_at_start = native::current_cpu();
             result.start_ns = native::monotonic_ns();
-            WindowClock clock(request.window_ns);
+            WindowClock clock(request.window_ns, request.cpus[tid]);
             while (!clock.over(gate)) {
                 workload.step(thread);
             }
             result.end_ns = native::monotonic_ns();
             end_measuring(result, *stats, *before, counters);
+            verify_placement(result, clock);
         }
         workload.finish(thread);
     }
@@ -152,11 +166,20 @@ WindowResult run_window(const WindowRequest& request) {
     TrialGate gate(threads);
     result.threads.resize(threads);
     std::vector<std::thread> team;
-    for (ThreadId tid = 0; tid < threads; ++tid) {
-        team.emplace_back([&, tid] {
-            run_thread(*workload, request, gate, tid, roles[tid], distances[tid], counters[tid].get(),
-                       result.threads[tid]);
-        });
+    try {
+        for (ThreadId tid = 0; tid < threads; ++tid) {
+            team.emplace_back([&, tid] {
+                run_thread(*workload, request, gate, tid, roles[tid], distances[tid], counters[tid].get(),
+                           result.threads[tid]);
+            });
+        }
+    } catch (const std::exception& error) {
+        // Those that are there build their state, find that it is over, and leave.
+        gate.set_phase(TrialGate::kStop);
+        for (std::thread& thread : team) {
+            thread.join();
+        }
+        throw HostError(no_thread_text(team.size(), threads, error));
     }
     drive(gate, request, result);
     if (result.stuck) {
@@ -180,6 +203,7 @@ WindowResult run_window(const WindowRequest& request) {
     for (ThreadId tid = 0; tid < threads; ++tid) {
         count_pages(result.qnode_pages[tid], native::World::block_base(tid), native::World::block_bytes());
     }
+    result.home_problems = memory::problems();
     if (!result.interrupted) {
         workload->verify(result.verdict);
     }

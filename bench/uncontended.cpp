@@ -125,6 +125,7 @@ json case_to_json(const Case& one, const RunPlan& plan, std::uint32_t block, Cpu
         {"lock_home", "local"},
         {"threads", 1},
         {"cpus", {cpu}},
+        {"placement_reason", json::array()},
         {"repetition", block},
         {"process", getpid()},
         {"block", block},

@@ -40,8 +40,10 @@ struct ThreadResult {
     CpuId cpu_asked = kNoCpu;
     CpuId cpu_at_start = kNoCpu;
     CpuId cpu_at_end = kNoCpu;
-    NodeId node = kAnyNode;      // that of the CPU it is pinned to, by the kernel; kAnyNode: not pinned
-    bool pinned = false;         // asked for and verified
+    NodeId node = kAnyNode;  // that of the CPU it was bound to, by the kernel; kAnyNode: not bound
+    // Why the thread was not where it was bound for the whole window; empty if that was verified, before it, between
+    // steps and after it.
+    std::string unplaced;
     std::uint64_t start_ns = 0;  // CLOCK_MONOTONIC
     std::uint64_t end_ns = 0;
     ThreadStats stats;  // of the window alone
@@ -60,6 +62,7 @@ struct WindowResult {
     NodePages lock_pages;
     std::vector<NodePages> qnode_pages;  // one a thread
     NodePages data_pages;
+    std::vector<std::string> home_problems;  // why memory could not be bound as asked; empty: it was
     Verdict verdict;
     bool stuck = false;        // a thread did not stop in time: the process must not be used any further
     bool interrupted = false;  // ended early; not a measurement

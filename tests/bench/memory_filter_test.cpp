@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <numaif.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/memory.hpp"
+#include "platform/native.hpp"
 #include "tests/bench/in_child.hpp"
 
 namespace lockbench {
@@ -53,7 +55,8 @@ TEST(memory_filter, a_filter_on_all_numa_calls_is_recorded_and_memory_is_had) {
                     {"reason", arena.report().reason}};
     });
     const char* const why = "the kernel refuses NUMA calls (Operation not permitted), so memory is not bound";
-    EXPECT_EQ(got["problems"], json::array({why}));
+    EXPECT_EQ(got["problems"],
+              json::array({why, "the kernel does not tell where pages lie (move_pages: Operation not permitted)"}));
     EXPECT_EQ(got["why"], why);
     EXPECT_EQ(got["reason"], why);
     EXPECT_EQ(got["nodes"], json::array({0}));
@@ -73,6 +76,33 @@ TEST(memory_filter, a_refused_binding_is_recorded_once) {
     }
     EXPECT_EQ(got["problems"], json::array({"mbind to nodes " + std::to_string(got["node"].get<NodeId>()) +
                                             " failed: Operation not permitted; memory is not bound"}));
+}
+
+TEST(memory_filter, a_policy_of_the_caller_is_told_and_dropped) {
+    const json got = in_child([] {
+        unsigned long nodes = 1UL << static_cast<unsigned>(memory::nodes().front());
+        if (set_mempolicy(MPOL_INTERLEAVE, &nodes, 8 * sizeof nodes) != 0) {
+            return json{{"refused", true}};
+        }
+        const memory::CallersPolicy first = memory::drop_callers_policy();
+        const memory::CallersPolicy second = memory::drop_callers_policy();
+        return json{{"first", first.was}, {"why", first.still_why}, {"second", second.was}};
+    });
+    if (got.contains("refused")) {
+        GTEST_SKIP() << "this kernel has no memory policies";
+    }
+    EXPECT_TRUE(got["first"].get<std::string>().starts_with("interleave over nodes ")) << got;
+    EXPECT_EQ(got["why"], "");
+    EXPECT_EQ(got["second"], "") << "it is gone";
+}
+
+TEST(memory_filter, a_refused_membarrier_ends_the_process) {
+    EXPECT_EXIT(
+        {
+            forbid(SYS_membarrier);
+            Native::fence_heavy();
+        },
+        ::testing::ExitedWithCode(3), "the kernel refuses membarrier, which this lock needs: Operation not permitted");
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ TEST(pin, what_cannot_be_bound_is_told) {
     EXPECT_EQ(refused, "the kernel refused CPUs 60000: Invalid argument");
     EXPECT_EQ(pin_self(-3).value_or("done"), "CPU -3 is no CPU number");
     EXPECT_EQ(pin_self(70'000).value_or("done"), "CPU 70000 is no CPU number");
-    EXPECT_FALSE(pin_measured_thread(kAbsent));
+    EXPECT_TRUE(pin_measured_thread(kAbsent).has_value());
     EXPECT_EQ(affinity_of_self(), process_mask());
 }
 
@@ -78,10 +78,13 @@ TEST(pin, running_elsewhere_than_bound_is_noticed) {
 
 TEST(pin, unpinned_undoes_an_inherited_binding) {
     std::thread([] {
-        ASSERT_TRUE(pin_measured_thread(process_mask().front()));
+        ASSERT_FALSE(pin_measured_thread(process_mask().front()).has_value());
+        EXPECT_FALSE(verify_measured_thread(process_mask().front()).has_value());
         std::thread([] {
             EXPECT_EQ(affinity_of_self().size(), 1U);  // inherited
-            EXPECT_TRUE(pin_measured_thread(kNoCpu));
+            EXPECT_EQ(verify_measured_thread(kNoCpu).has_value(), process_mask().size() > 1);
+            EXPECT_FALSE(pin_measured_thread(kNoCpu).has_value());
+            EXPECT_FALSE(verify_measured_thread(kNoCpu).has_value());
             EXPECT_EQ(affinity_of_self(), process_mask());
         }).join();
     }).join();

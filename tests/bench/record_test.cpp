@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "bench/cells.hpp"
 #include "bench/memory.hpp"
+#include "bench/verified_place.hpp"
 
 namespace lockbench {
 namespace {
@@ -20,7 +22,6 @@ ThreadResult ran(std::uint64_t start_ns, std::uint64_t end_ns) {
     thread.end_ns = end_ns;
     thread.cpu_asked = thread.cpu_at_start = thread.cpu_at_end = 0;
     thread.node = 0;
-    thread.pinned = true;
     thread.uses_mode = {true, true};
     return thread;
 }
@@ -119,8 +120,12 @@ TEST(WindowTest, FlagsSayWhatIsWrongAndNothingElse) {
     window.result.threads[1].usage.involuntary_switches = 1;
     EXPECT_TRUE(window.flagged("involuntary_switch"));
     window = Window();
-    window.result.threads[0].pinned = false;
+    window.result.threads[0].unplaced = "the kernel refused CPUs 0: Invalid argument";
     EXPECT_TRUE(window.flagged("placement_unverified"));
+    window = Window();
+    window.result.home_problems = {"mbind failed"};
+    EXPECT_TRUE(window.flagged("home_unverified"));
+    EXPECT_EQ(window.record().at("homes").at("reason"), json::array({"mbind failed"}));
     window = Window();
     window.result.lock_pages = {{0, 3}, {1, 1}};
     EXPECT_TRUE(window.flagged("home_unverified"));
@@ -144,15 +149,29 @@ TEST(WindowTest, FlagsSayWhatIsWrongAndNothingElse) {
     EXPECT_TRUE(window.record().at("wait_ns").at("read").is_null());
 }
 
-TEST(WindowTest, AThreadThatTheKernelMovedOffItsCpuIsFlagged) {
+TEST(WindowTest, AThreadThatIsNotWhereItWasBoundHasNoLabelOfPlace) {
     Window window;
-    window.result.threads[1].cpu_at_end = 1;  // its CPU went offline in the middle
-    EXPECT_TRUE(window.flagged("placement_unverified"));
-    window = Window();
-    window.result.threads[0].cpu_at_start = 1;
-    EXPECT_TRUE(window.flagged("placement_unverified"));
-    window.result.threads[0].cpu_asked = kNoCpu;
-    EXPECT_FALSE(window.flagged("placement_unverified")) << "nothing was asked of a thread that is not pinned";
+    window.result.threads[1].cpu_asked = 1;
+    window.result.threads[1].node = 1;
+    for (std::size_t i = 0; i < kDistanceCount; ++i) {
+        window.result.threads[0].stats.handoff[i] = i + 1;
+    }
+    window.result.threads[0].stats.sites[0][0] = window.result.threads[1].stats.sites[0][0] = 5;
+    const json placed = window.record();
+    EXPECT_EQ(placed.at("cpus"), (json{0, 1}));
+    EXPECT_EQ(placed.at("placement_reason"), json::array());
+    EXPECT_EQ(placed.at("handoff").at("same_core"), 2);
+    EXPECT_DOUBLE_EQ(placed.at("jain").at("nodes").get<double>(), 1);
+
+    window.result.threads[1].unplaced = "changed under the run: asked for CPUs 1, got 0,1";
+    const json moved = window.record();
+    EXPECT_EQ(moved.at("cpus"), (json{0, nullptr}));
+    EXPECT_EQ(moved.at("placement_reason"),
+              json::array({"thread 1: changed under the run: asked for CPUs 1, got 0,1"}));
+    EXPECT_EQ(moved.at("handoff").at("self"), 1) << "a thread is itself wherever it runs";
+    EXPECT_EQ(moved.at("handoff").at("same_core"), 0);
+    EXPECT_EQ(moved.at("handoff").at("unknown"), 2 + 3 + 4 + 5 + 6 + 7);
+    EXPECT_TRUE(moved.at("jain").at("nodes").is_null());
 }
 
 TEST(WindowTest, QueueNodesAreVerifiedThreadByThread) {
