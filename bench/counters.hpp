@@ -127,10 +127,6 @@ struct CounterRequest {
 // Make it in the process that measures: PAPI's state does not survive a fork.
 [[nodiscard]] std::unique_ptr<CounterProvider> make_counter_provider(const CounterRequest& request);
 
-// getrusage alone; every selected candidate is unavailable for `reason`.
-[[nodiscard]] std::unique_ptr<CounterProvider> make_rusage_provider(const CounterRequest& request,
-                                                                    const std::string& reason);
-
 // Every name that --counters may select on some machine, in table order.
 [[nodiscard]] std::vector<std::string> counter_names();
 
