@@ -196,7 +196,7 @@ class Runner:
         return self.preset("tsan", only_selected=True, wrapper=fixed_addresses(self.root))
 
     def clang(self):
-        """What the other compiler makes of it: some tests for some locks, with --long the whole product and all tests."""
+        """The other compiler: some tests for some locks, with --long the whole product and all tests."""
         if self.options.long:
             return self.preset("clang", settings=["-DLOCKBENCH_TEST_EVERY=1"])
         counts = self.build("clang", CLANG_TESTS, [f"-DLOCKBENCH_TEST_EVERY={CLANG_ONE_IN}"])
