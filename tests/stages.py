@@ -26,8 +26,7 @@ HEARTBEAT_S = 20  # how often a silent stage says where it is
 PYTHON_TEST_LIMIT_S = {False: 1800, True: 6 * 3600}
 ENTRY_LIMIT_S = {False: 600, True: 6 * 3600}
 BYTES_PER_COMPILER = 2 * 1024 ** 3  # a translation unit that instantiates every lock, under a sanitizer
-# What the clang stage builds and runs without --long, for one lock in so many. Clang's warnings about every file are the
-# clang-tidy stage's part, which has it parse them all anyway.
+# What the clang stage builds and runs without --long, for one lock in so many.
 CLANG_TESTS = ("platform_native_native_test", "platform_fences_native_test", "platform_litmus_coop_test",
                "locks_contract_native_test", "workloads_rmap_counts_native_test")
 CLANG_ONE_IN = 7
@@ -200,7 +199,7 @@ class Runner:
         return self.preset("tsan", only_selected=True, wrapper=fixed_addresses(self.root))
 
     def clang(self):
-        """What the other compiler makes of it: some tests for some locks, with --long the whole product and all tests."""
+        """The other compiler: some tests for some locks, with --long the whole product and all tests."""
         if self.options.long:
             return self.preset("clang", settings=["-DLOCKBENCH_TEST_EVERY=1"])
         counts = self.build("clang", CLANG_TESTS, [f"-DLOCKBENCH_TEST_EVERY={CLANG_ONE_IN}"])
