@@ -15,7 +15,6 @@ namespace {
 constexpr std::size_t kPackage = 0;  // levels as group_of counts them
 constexpr std::size_t kNode = 1;
 constexpr std::size_t kLlc = 2;
-constexpr std::size_t kCore = 3;
 constexpr std::uint64_t kMiBShown = 10'240;  // from here on GiB
 constexpr std::size_t kLeastRun = 3;         // fewer neighbours are as short one by one
 constexpr std::size_t kLeastSteps = 5;       // the same of numbers with a step between them

@@ -39,7 +39,7 @@ std::string read_file(const std::string& path) {
     }
     errno = 0;
     std::ifstream file(path, std::ios::binary);
-    const std::string text = file.is_open() ? read_some(file) : "";
+    std::string text = file.is_open() ? read_some(file) : "";
     if (!file.is_open() || file.bad()) {
         const char* why = std::strerror(errno == 0 ? EIO : errno);
         throw UsageError(fmt::format("--topology: cannot read {}: {}.", path, why));
