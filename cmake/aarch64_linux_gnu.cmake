@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Toolchain file: builds for AArch64 Linux with Debian's cross compiler (g++-aarch64-linux-gnu), or with Clang and that
-# compiler's libraries, and runs what was built under qemu's user mode (qemu-user). Nothing is taken from a foreign architecture's packages: the native tests need
-# GoogleTest, which is built from the sources that Debian ships, and nothing else.
+# compiler's libraries, and runs what was built under qemu's user mode (qemu-user). Nothing is taken from a foreign
+# architecture's packages: the native tests need GoogleTest, which is built from the sources that Debian ships, and
+# nothing else.
 
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
