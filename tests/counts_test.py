@@ -109,3 +109,7 @@ class CountsTest(unittest.TestCase):
             "class T(unittest.TestCase):\n    def test_a(self): pass").failed[0])
         (self.root / "report").unlink()
         self.assertIn("status 7 before", self.unittest_of("import os; os._exit(7)").failed[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
