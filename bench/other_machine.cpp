@@ -3,89 +3,43 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <sstream>
 
 #include "bench/errors.hpp"
+#include "bench/topology_guard.hpp"
 
 namespace lockbench {
 namespace {
 
-constexpr std::size_t kMostCpus = 8192;         // of a Linux kernel (CONFIG_NR_CPUS on x86-64)
-constexpr std::size_t kMostBytes = 64U << 20U;  // a file of 8192 CPUs takes about 10 MiB
-constexpr const char* kTooLarge = "--topology: {} has more than {} CPUs, the most that Linux runs on.";
 constexpr const char* kStandardInput = "-";
 
-// What a stream has, up to one byte more than is allowed: a device has no end.
-std::string read_some(std::istream& stream) {
-    std::string text(kMostBytes + 1, '\0');
-    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(stream.gcount()));
+// What standard input has, up to one byte more than is allowed: it may have no end.
+std::string read_standard_input() {
+    std::string text(kMostXmlBytes + 1, '\0');
+    std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(std::cin.gcount()));
+    if (text.size() > kMostXmlBytes) {
+        throw UsageError(
+            fmt::format("--topology: standard input is longer than {} MiB; no topology is.", kMostXmlBytes >> 20U));
+    }
     return text;
 }
 
+// What cannot be read is wrong usage; what hwloc refuses of its content is the file's fault and keeps its own error.
 std::string read_file(const std::string& path) {
-    if (path == kStandardInput) {
-        return read_some(std::cin);
+    try {
+        return read_xml_file(path);
+    } catch (const HostError& error) {
+        throw UsageError(fmt::format("--topology: {}", error.what()));
     }
-    if (std::filesystem::is_directory(path)) {
-        throw UsageError(fmt::format("--topology: {} is a folder; an XML file in it is wanted.", path));
-    }
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    std::string text = file.is_open() ? read_some(file) : "";
-    if (!file.is_open() || file.bad()) {
-        const char* why = std::strerror(errno == 0 ? EIO : errno);
-        throw UsageError(fmt::format("--topology: cannot read {}: {}.", path, why));
-    }
-    return text;
-}
-
-std::size_t count_words(const std::string& text, const std::string& word) {
-    std::size_t count = 0;
-    for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
-        ++count;
-    }
-    return count;
 }
 
 Topology load_file(const std::string& path, const LoadOptions& options) {
-    const std::string text = read_file(path);
-    if (text.size() > kMostBytes) {
-        throw UsageError(fmt::format("--topology: {} is longer than {} MiB; no topology is.", path, kMostBytes >> 20U));
-    }
-    if (count_words(text, "\"PU\"") > kMostCpus) {
-        throw UsageError(fmt::format(fmt::runtime(kTooLarge), path, kMostCpus));
-    }
-    return load_xml_text(text, path == kStandardInput ? "standard input" : path, options);
-}
-
-// CPUs of a description: the product of its numbers, up to one more than is allowed. What is in brackets are
-// attributes and memory. hwloc itself would build millions of objects before it says no.
-std::size_t cpus_of(const std::string& description) {
-    std::string plain;
-    int open = 0;
-    for (const char c : description) {
-        open += c == '(' || c == '[' ? 1 : c == ')' || c == ']' ? -1 : 0;
-        plain += open == 0 && c != ')' && c != ']' ? c : ' ';
-    }
-    std::size_t product = 1;
-    std::istringstream words(plain);
-    for (std::string word; words >> word;) {
-        const std::size_t colon = word.find(':');
-        const char* begin = word.data() + (colon == std::string::npos ? 0 : colon + 1);
-        std::size_t number = 1;
-        const auto [end, error] = std::from_chars(begin, word.data() + word.size(), number);
-        number = error == std::errc::result_out_of_range ? kMostCpus + 1 : std::max<std::size_t>(number, 1);
-        product = number > (kMostCpus + 1) / product ? kMostCpus + 1 : number * product;
-    }
-    return product;
+    return path == kStandardInput ? load_xml_text(read_standard_input(), "standard input", options)
+                                  : load_xml_text(read_file(path), path, options);
 }
 
 bool looks_like_a_file(const std::string& text) {
@@ -93,9 +47,6 @@ bool looks_like_a_file(const std::string& text) {
 }
 
 Topology load_description(const std::string& text, const LoadOptions& options) {
-    if (cpus_of(text) > kMostCpus) {
-        throw UsageError(fmt::format(fmt::runtime(kTooLarge), "the description", kMostCpus));
-    }
     try {
         return load_synthetic(text, options);
     } catch (const HostError& error) {
@@ -110,9 +61,9 @@ CpuId parse_cpu(const std::string& option, const std::string& whole, std::string
     CpuId cpu = -1;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cpu);
     if (error != std::errc{} || end != text.data() + text.size() || cpu < 0 ||
-        static_cast<std::size_t>(cpu) >= kMostCpus) {
-        throw UsageError(
-            fmt::format("{}: '{}' is no list of CPUs from 0 to {}, for example 0-3,8.", option, whole, kMostCpus - 1));
+        static_cast<unsigned>(cpu) >= kMostCpuNumber) {
+        throw UsageError(fmt::format("{}: '{}' is no list of CPUs from 0 to {}, for example 0-3,8.", option, whole,
+                                     kMostCpuNumber - 1));
     }
     return cpu;
 }

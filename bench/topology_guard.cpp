@@ -164,8 +164,10 @@ void require_few_cpus(const std::string& description, const std::string& source)
         // A level is "4" or "core:4"; the digit of "l3:4" before the colon is part of its name.
         if (inside == 0 && digit && !in_word && (at == 0 || description[at - 1] == ' ' || description[at - 1] == ':')) {
             std::uint64_t count = 0;
-            std::from_chars(description.data() + at, description.data() + description.size(), count);
-            cpus *= std::clamp<std::uint64_t>(count, 1, kMostCpuNumber + 1);
+            const auto [end, error] =
+                std::from_chars(description.data() + at, description.data() + description.size(), count);
+            cpus *= error == std::errc::result_out_of_range ? kMostCpuNumber + 1
+                                                            : std::clamp<std::uint64_t>(count, 1, kMostCpuNumber + 1);
         }
         in_word = digit;
         if (cpus > kMostCpuNumber) {

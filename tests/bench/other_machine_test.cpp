@@ -75,10 +75,10 @@ TEST_F(OtherMachine, what_is_neither_is_wrong_usage) {
               "--topology: there is no file 'pack:2 bogus:3', and as a description: hwloc does not understand the "
               "synthetic topology 'pack:2 bogus:3'. Set HWLOC_SYNTHETIC_VERBOSE=1 to see where. For example 'pack:2 "
               "[numa] l3:4 core:8 pu:2'.");
-    EXPECT_EQ(usage("machine.xml"), "--topology: cannot read machine.xml: No such file or directory.");
-    EXPECT_EQ(usage("./topology"), "--topology: cannot read ./topology: No such file or directory.");
+    EXPECT_EQ(usage("machine.xml"), "--topology: Cannot read the topology machine.xml: No such file or directory.");
+    EXPECT_EQ(usage("./topology"), "--topology: Cannot read the topology ./topology: No such file or directory.");
     EXPECT_EQ(usage(folder_.string()),
-              "--topology: " + folder_.string() + " is a folder; an XML file in it is wanted.");
+              "--topology: Cannot read the topology " + folder_.string() + ": it is no regular file.");
     const std::string broken = file("broken.xml", "<topology version=\"2.0\"><object type=\"Mach");
     EXPECT_EQ(error_of<HostError>([&] { return load_other_machine(broken); }),
               broken + ": no topology in hwloc's XML format, or a broken one (it says version 2.0).");
@@ -88,27 +88,20 @@ TEST_F(OtherMachine, what_is_larger_than_any_machine_is_refused_before_it_is_bui
     const auto usage = [](const std::string& text) {
         return error_of<UsageError>([&] { return load_other_machine(text); });
     };
-    const std::string many = " has more than 8192 CPUs, the most that Linux runs on.";
-    EXPECT_EQ(usage("pack:100 core:100 pu:100"), "--topology: the description" + many);
-    EXPECT_EQ(usage("99999999999999999999 9"), "--topology: the description" + many);
-    EXPECT_EQ(usage("core:4294967296 pu:4294967296"), "--topology: the description" + many);
+    for (const char* text : {"pack:100 core:200 pu:1", "99999999999999999999 9", "core:4294967296 pu:4294967296"}) {
+        EXPECT_NE(usage(text).find("it has more than 16384 CPUs"), std::string::npos) << text;
+    }
     EXPECT_EQ(load_other_machine("pack:2 [numa(memory=99999999)] core:2 pu:2(indexes=2*4:1*2)").cpus.size(), 8U)
         << "numbers in brackets are no CPUs";
-    std::string lines = "<topology version=\"2.0\">";
-    for (int i = 0; i < 8193; ++i) {
-        lines += "<object type=\"PU\"/>";
-    }
-    const std::string path = file("many.xml", lines);
-    EXPECT_EQ(usage(path), "--topology: " + path + many);
-    EXPECT_EQ(usage("/dev/zero"), "--topology: /dev/zero is longer than 64 MiB; no topology is.");
+    EXPECT_EQ(usage("/dev/zero"), "--topology: Cannot read the topology /dev/zero: it is no regular file.");
 }
 
 TEST_F(OtherMachine, lists_of_cpus) {
     EXPECT_EQ(parse_cpus("--cpus", "3"), (std::vector<CpuId>{3}));
     EXPECT_EQ(parse_cpus("--cpus", "0-2,8,4-9/3"), (std::vector<CpuId>{0, 1, 2, 8, 4, 7}));
-    for (const char* text : {"x", "1-", "-1", "1,,2", "1,", "0-3/", "99999999999", "8192", " 1"}) {
+    for (const char* text : {"x", "1-", "-1", "1,,2", "1,", "0-3/", "99999999999", "16384", " 1"}) {
         EXPECT_EQ(error_of<UsageError>([&] { return parse_cpus("--cpus", text); }),
-                  "--cpus: '" + std::string(text) + "' is no list of CPUs from 0 to 8191, for example 0-3,8.");
+                  "--cpus: '" + std::string(text) + "' is no list of CPUs from 0 to 16383, for example 0-3,8.");
     }
     EXPECT_EQ(error_of<UsageError>([] { return parse_cpus("--cpus", "3-1"); }),
               "--cpus: the range 3-1 in '3-1' holds no CPU.");
