@@ -15,7 +15,8 @@ endif()
 target_include_directories(lockbench_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(lockbench_flags INTERFACE LOCKBENCH_VERSION="${PROJECT_VERSION}")
 
-file(GLOB platform_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/platform/*.cpp)
+file(GLOB platform_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/platform/*.cpp
+    ${PROJECT_SOURCE_DIR}/platform/explore/*.cpp)
 add_library(lockbench_platform STATIC ${platform_sources})
 target_link_libraries(lockbench_platform PUBLIC lockbench_flags Threads::Threads Boost::context)
 

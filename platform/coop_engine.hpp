@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "platform/coop_clock.hpp"
-#include "platform/coop_fiber.hpp"
+#include "platform/fiber.hpp"
 #include "platform/coop_shadow.hpp"
 #include "platform/coop_world.hpp"
 #include "platform/ctx.hpp"
