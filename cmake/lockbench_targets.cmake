@@ -37,7 +37,7 @@ if(LOCKBENCH_BENCH)
     find_package(ZLIB REQUIRED)
     file(GLOB bench_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.cpp)
     list(REMOVE_ITEM bench_sources ${PROJECT_SOURCE_DIR}/bench/main.cpp)
-    list(FILTER bench_sources EXCLUDE REGEX "/cells_[a-z_]*\\.cpp$")
+    list(FILTER bench_sources EXCLUDE REGEX "/(cells|lockcheck)_[a-z_]*\\.cpp$")
     # What everything in bench/ is compiled with; the library and the slices of the registry share it without depending
     # on each other.
     add_library(lockbench_bench_usage INTERFACE)
@@ -51,6 +51,7 @@ if(LOCKBENCH_BENCH)
     target_link_libraries(lockbench_bench PUBLIC lockbench_bench_usage)
     include(build_info)
     include(lockbench_tool)
+    include(lockcheck_tool)
 endif()
 
 if(LOCKBENCH_TESTS)

@@ -229,7 +229,9 @@ template <class Build>
 void Core::as_host(Build build) {
     Thread* const me = std::exchange(self_thread, nullptr);
     build();
-    arena().save();
+    if (me != nullptr) {  // setup() is saved when it is done
+        arena().save();
+    }
     self_thread = me;
 }
 
