@@ -46,9 +46,8 @@ const std::vector<LockChecker>& lock_checkers() {
 
 Client parse_client(std::string_view text) {
     const auto refuse = [text](std::string_view why) {
-        throw UsageError(
-            fmt::format("--client={}: {}. A client is written <n><r|w|t|d|k|o>..[x<sections>], for example 2r1wx2.",
-                        text, why));
+        throw UsageError(fmt::format(
+            "--client={}: {}. A client is written <n><r|w|t|d|k|o>..[x<sections>], for example 2r1wx2.", text, why));
     };
     Client client;
     client.text = text;

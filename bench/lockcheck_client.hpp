@@ -18,7 +18,7 @@
 #include "locks/lock.hpp"
 #include "platform/ctx.hpp"
 #include "platform/explore/explore.hpp"
-#include "platform/explore/graph_engine.hpp"
+#include "platform/explore/verdict.hpp"
 
 namespace lockbench {
 

@@ -107,16 +107,17 @@ std::string terms(const Raw& raw, const explore::Verdict& verdict) {
 std::string headline(const explore::Verdict& verdict) {
     const explore::Counts& counts = verdict.counts;
     if (!verdict.passed()) {
-        return fmt::format("BROKEN: {}: {}, after {} executions, {:.2f} s", to_string(verdict.failure),
-                           verdict.message, counts.complete + counts.blocked + counts.cut, verdict.seconds);
+        return fmt::format("BROKEN: {}: {}, after {} executions, {:.2f} s", to_string(verdict.failure), verdict.message,
+                           counts.complete + counts.blocked + counts.cut, verdict.seconds);
     }
     // Graphs that a loop's bound cut short were not followed to their end.
     if (verdict.exhaustive && counts.cut == 0) {
         return fmt::format("exhaustive: {} executions, {:.2f} s", counts.complete, verdict.seconds);
     }
     return fmt::format("bounded: {} executions, stopped by {}, {:.2f} s", counts.complete,
-                       verdict.exhaustive ? fmt::format("the loop bound of {} in {} more", verdict.loop_bound, counts.cut)
-                                          : verdict.stopped_by,
+                       verdict.exhaustive
+                           ? fmt::format("the loop bound of {} in {} more", verdict.loop_bound, counts.cut)
+                           : verdict.stopped_by,
                        verdict.seconds);
 }
 
@@ -127,7 +128,9 @@ nlohmann::ordered_json to_json(const Raw& raw, const LockInfo& info, const explo
             {"engine", raw.engine},
             {"model", raw.model},
             {"bound", raw.bound},
-            {"verdict", !verdict.passed() ? "broken" : proof ? "exhaustive" : "bounded"},
+            {"verdict", !verdict.passed() ? "broken"
+                        : proof           ? "exhaustive"
+                                          : "bounded"},
             {"failure", to_string(verdict.failure)},
             {"message", verdict.message},
             {"executions", verdict.counts.complete},
@@ -230,8 +233,9 @@ int run_main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
     }
-    return app.got_subcommand("list") ? list_command(raw.json)
-                                      : app.got_subcommand("replay") ? replay_command(raw) : run_command(raw);
+    return app.got_subcommand("list")     ? list_command(raw.json)
+           : app.got_subcommand("replay") ? replay_command(raw)
+                                          : run_command(raw);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The lockcheck tool: the registry of locks on the Explore platform, compiled in slices, under one main. It needs none of
-# the libraries that measuring needs.
+# The lockcheck tool: the registry of locks on the Explore platform, compiled in slices, under one main. It needs none
+# of the libraries that measuring needs.
 
 set(LOCKCHECK_SLICES 4)
 add_library(lockcheck_cells STATIC ${PROJECT_SOURCE_DIR}/bench/lockcheck_cells.cpp)

@@ -12,10 +12,9 @@
 #include <vector>
 
 #include "platform/explore/core.hpp"
+#include "platform/explore/verdict.hpp"
 
 namespace lockbench::explore {
-
-enum class Model : std::uint8_t { sc, rc11 };
 
 using EventId = std::uint16_t;
 using LocId = std::uint16_t;

@@ -189,14 +189,35 @@ void GraphEngine::drop(Thread& me) {
     core_.leave_for_good(me);
 }
 
+// What a thread's events from `begin` on have added to the location of one of them.
+std::uint64_t GraphEngine::net_change(ThreadId tid, std::size_t begin, LocId loc) const {
+    std::uint64_t sum = 0;
+    for (std::size_t i = begin; i < runs_[tid].position; ++i) {
+        const Event& event = graph_->at(event_id(tid, i));
+        if (event.is(Event::kWrite) && event.loc == loc) {
+            sum += event.value - value_at(loc, event.mo - 1U);
+        }
+    }
+    return sum;
+}
+
 void GraphEngine::retry_failed(Thread& me, std::size_t begin, Site site) {
     Run& run = runs_[me.tid];
+    bool showed = false;
     for (std::size_t i = begin; i < run.position; ++i) {
         const Event& event = graph_->at(event_id(me.tid, i));
-        if (event.is(Event::kWrite) && event.value != value_at(event.loc, event.mo - 1U)) {
+        if (!event.is(Event::kWrite) || event.value == value_at(event.loc, event.mo - 1U)) {
+            continue;
+        }
+        if (net_change(me.tid, begin, event.loc) != 0) {
             fail(Failure::retry_effect, "an iteration of a Retry loop that ends at " + short_name(site) +
                                             " has written: only one without net effect may be retried");
         }
+        showed = true;
+    }
+    if (showed) {
+        // It took back what it did, but others may have seen it meanwhile: the iterations to come count.
+        bound_reached(me, site);
     }
     run.retry_begin = begin;
     stop(me, State::retries, site);

@@ -8,47 +8,15 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "platform/explore/core.hpp"
 #include "platform/explore/graph.hpp"
+#include "platform/explore/verdict.hpp"
 
 namespace lockbench::explore {
-
-struct Counts {
-    std::uint64_t complete = 0;  // graphs in which all threads ended
-    std::uint64_t blocked = 0;   // some thread waits for what another graph brings
-    std::uint64_t cut = 0;       // some thread reached the bound of an EffectLoop
-    std::uint64_t dropped = 0;   // graphs put by that turned out to be impossible
-    std::uint64_t runs = 0;
-    std::uint64_t events = 0;  // added, over all runs
-};
-
-struct Options {
-    Model model = Model::rc11;
-    Bounds bounds;
-    std::uint64_t max_executions = 0;                             // complete, blocked and cut ones together; 0: all
-    double max_seconds = 0;                                       // 0: no limit
-    std::string replay;                                           // the one execution that a verdict named
-    std::function<void(const Counts&, double seconds)> progress;  // about once a second
-};
-
-struct Verdict {
-    Failure failure = Failure::none;
-    std::string message;  // one line
-    std::string trace;    // the execution, and who waits for whom
-    std::string replay;
-    Counts counts;
-    bool exhaustive = false;
-    std::string stopped_by;  // where not exhaustive
-    std::string loop_bound;  // the loop whose bound was reached first; empty: none was
-    double seconds = 0;
-
-    [[nodiscard]] bool passed() const { return failure == Failure::none; }
-};
 
 class GraphEngine final : public Engine {
   public:
@@ -97,6 +65,7 @@ class GraphEngine final : public Engine {
     [[nodiscard]] ThreadId choose_thread();
     [[nodiscard]] bool enabled(const Run& run) const;
     void finish();
+    [[nodiscard]] std::uint64_t net_change(ThreadId tid, std::size_t begin, LocId loc) const;
     [[nodiscard]] bool stuck_for_good(ThreadId tid) const;
     [[nodiscard]] bool out_of_budget();
     void take_turn(Thread& me, const Request& request);
@@ -178,7 +147,5 @@ class GraphEngine final : public Engine {
     std::chrono::steady_clock::time_point began_;
     double next_progress_ = 1;
 };
-
-Verdict explore_graphs(const Program& program, const Options& options);
 
 }  // namespace lockbench::explore

@@ -9,15 +9,16 @@ void GraphEngine::fail_pair(Failure failure, EventId one, EventId other, const c
 }
 
 // Data: each access is ordered with all others that conflict, by happens-before.
-void GraphEngine::check_plain(Thread&, EventId id) {
+void GraphEngine::check_plain(Thread& me, EventId id) {
     const Event& event = graph_->at(id);
     const Location& location = graph_->location(event.loc);
     const auto judge = [&](EventId other) {
         if (other == id || event.hb.covers(other)) {
             return;
         }
+        // Before this access nothing came to the thread from the other's section.
         const bool at_once =
-            event.is(Event::kInside) && graph_->at(other).is(Event::kInside) && !event.porf.covers(other);
+            event.is(Event::kInside) && graph_->at(other).is(Event::kInside) && !runs_[me.tid].porf.covers(other);
         if (at_once) {
             fail_pair(Failure::exclusion, id, other, " while, in a section of its own, ");
         }

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "platform/explore/explore.hpp"
-#include "platform/explore/graph_engine.hpp"
+#include "platform/explore/verdict.hpp"
 #include "tests/support/reference_locks.hpp"
 
 namespace lockbench::test {

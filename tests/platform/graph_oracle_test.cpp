@@ -11,7 +11,7 @@
 
 #include "platform/ctx.hpp"
 #include "platform/explore/explore.hpp"
-#include "platform/explore/graph_engine.hpp"
+#include "platform/explore/verdict.hpp"
 #include "tests/support/effort.hpp"
 
 namespace lockbench::test {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "platform/explore/explore.hpp"
-#include "platform/explore/graph_engine.hpp"
+#include "platform/explore/verdict.hpp"
 
 namespace lockbench::test::litmus {
 
