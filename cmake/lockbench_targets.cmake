@@ -7,12 +7,6 @@ include(lockbench_precompiled)
 add_library(lockbench_flags INTERFACE)
 target_compile_options(lockbench_flags INTERFACE
     -Wall -Wextra -Wpedantic -Wshadow -Wconversion $<$<BOOL:${LOCKBENCH_WERROR}>:-Werror>)
-# GCC 12 cries wolf inside std::string (its bug 105651); out of a precompiled header it no longer knows that for a
-# system header.
-if(LOCKBENCH_PRECOMPILE)
-    target_compile_options(lockbench_flags INTERFACE
-        $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict$<SEMICOLON>-Wno-stringop-overread>)
-endif()
 # GCC 12 warns that TSan cannot see fences; the platform replaces each by a read-modify-write there.
 if(LOCKBENCH_SANITIZE)
     target_compile_options(lockbench_flags INTERFACE -fsanitize=${LOCKBENCH_SANITIZE} -fno-omit-frame-pointer)
@@ -23,11 +17,11 @@ endif()
 target_include_directories(lockbench_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(lockbench_flags INTERFACE LOCKBENCH_VERSION="${PROJECT_VERSION}")
 
-# What the tool runs on, and apart from it the cooperative platform, the only user of Boost.Context.
+# What the tool runs on, and apart from it the platforms on fibers (cooperative, explorer), the users of Boost.Context.
 file(GLOB platform_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/platform/*.cpp)
-set(coop_sources ${platform_sources})
-list(FILTER platform_sources EXCLUDE REGEX "/coop_[a-z_]*\\.cpp$")
-list(FILTER coop_sources INCLUDE REGEX "/coop_[a-z_]*\\.cpp$")
+file(GLOB coop_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/platform/coop_*.cpp ${PROJECT_SOURCE_DIR}/platform/fiber.cpp
+    ${PROJECT_SOURCE_DIR}/platform/explore/*.cpp)
+list(REMOVE_ITEM platform_sources ${coop_sources})
 add_library(lockbench_platform STATIC ${platform_sources})
 target_link_libraries(lockbench_platform PUBLIC lockbench_flags Threads::Threads)
 if(LOCKBENCH_COOP)
@@ -53,7 +47,7 @@ if(LOCKBENCH_BENCH)
     find_package(ZLIB REQUIRED)
     file(GLOB bench_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.cpp)
     list(REMOVE_ITEM bench_sources ${PROJECT_SOURCE_DIR}/bench/main.cpp)
-    list(FILTER bench_sources EXCLUDE REGEX "/cells_[a-z_]*\\.cpp$")
+    list(FILTER bench_sources EXCLUDE REGEX "/(cells|lockcheck)_[a-z_]*\\.cpp$")
     # What everything in bench/ is compiled with; the library and the slices of the registry share it without depending
     # on each other.
     add_library(lockbench_bench_usage INTERFACE)
@@ -70,6 +64,9 @@ if(LOCKBENCH_BENCH)
     lockbench_reuse_precompiled(lockbench_bench lockbench_bench_headers)
     include(build_info)
     include(lockbench_tool)
+    if(LOCKBENCH_COOP)
+        include(lockcheck_tool)
+    endif()
 endif()
 
 if(LOCKBENCH_TESTS)

@@ -18,10 +18,10 @@
 #include <vector>
 
 #include "platform/coop_clock.hpp"
-#include "platform/coop_fiber.hpp"
 #include "platform/coop_shadow.hpp"
 #include "platform/coop_world.hpp"
 #include "platform/ctx.hpp"
+#include "platform/fiber.hpp"
 
 namespace lockbench::coop {
 

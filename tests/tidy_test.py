@@ -109,6 +109,8 @@ class TidyTest(unittest.TestCase):
         self.assert_breaks("includes", {"locks/lock.hpp": SPDX + '#include "platform/native.hpp"\n'}, "one platform")
         self.assert_breaks("includes", {"locks/lock.hpp": SPDX + '#include "platform/coop_world.hpp"\n',
                                         "platform/coop_world.hpp": SPDX}, "one platform")
+        self.assert_breaks("includes", {"locks/lock.hpp": SPDX + '#include "platform/explore/core.hpp"\n',
+                                        "platform/explore/core.hpp": SPDX}, "one platform")
 
     def test_rule_includes__bench_libraries(self):
         for header in ("hwloc.h", "hwloc/glibc-sched.h", "numa.h", "numaif.h", "papi.h", "benchmark/benchmark.h"):

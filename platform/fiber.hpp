@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fibers of the cooperative platform: a thin shell over Boost.Context's jump, which switches in some 10 ns.
+// Fibers of the platforms that schedule threads themselves: a thin shell over Boost.Context's jump, which switches in
+// some 10 ns.
 //
 // Stacks come from a pool that lives as long as the process, so starting a fiber costs no system call. A fiber may be
 // abandoned in the middle of its body: its frames are not unwound, so bodies keep nothing on their stacks that owns
@@ -8,7 +9,7 @@
 
 #include <cstddef>
 
-namespace lockbench::coop {
+namespace lockbench {
 
 class Fiber {
   public:
@@ -43,4 +44,4 @@ class Fiber {
     std::size_t bounds_bytes_ = 0;
 };
 
-}  // namespace lockbench::coop
+}  // namespace lockbench

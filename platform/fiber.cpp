@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "platform/coop_fiber.hpp"
+#include "platform/fiber.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,7 +22,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-namespace lockbench::coop {
+namespace lockbench {
 namespace {
 
 namespace context = boost::context::detail;
@@ -127,4 +127,4 @@ void Fiber::drop() {
     }
 }
 
-}  // namespace lockbench::coop
+}  // namespace lockbench

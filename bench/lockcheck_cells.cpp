@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// The slices put together; and clients, as far as they do not depend on the lock.
+#include "bench/lockcheck_cells.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "bench/errors.hpp"
+
+namespace lockbench {
+namespace {
+
+template <std::size_t... kSlices>
+std::vector<LockChecker> collect(std::index_sequence<kSlices...>) {
+    std::vector<std::pair<std::size_t, LockChecker>> found;
+    (add_checkers<kSlices>(found), ...);
+    std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<LockChecker> checkers;
+    checkers.reserve(found.size());
+    for (auto& [place, checker] : found) {
+        checkers.push_back(checker);
+    }
+    return checkers;
+}
+
+constexpr std::string_view kRoles = "rwtdko";
+constexpr unsigned kMaxSections = 16;
+
+// The number that `text` begins with, taken off it; 0 where there is none.
+unsigned take_number(std::string_view& text) {
+    unsigned number = 0;
+    while (!text.empty() && text.front() >= '0' && text.front() <= '9' && number < 1000) {
+        number = number * 10 + static_cast<unsigned>(text.front() - '0');
+        text.remove_prefix(1);
+    }
+    return number;
+}
+
+}  // namespace
+
+const std::vector<LockChecker>& lock_checkers() {
+    static const std::vector<LockChecker> checkers = collect(std::make_index_sequence<LOCKBENCH_SLICES>{});
+    return checkers;
+}
+
+Client parse_client(std::string_view text) {
+    const auto refuse = [text](std::string_view why) {
+        throw UsageError(fmt::format(
+            "--client={}: {}. A client is written <n><r|w|t|d|k|o>..[x<sections>], for example 2r1wx2.", text, why));
+    };
+    Client client;
+    client.text = text;
+    std::string_view rest = text;
+    while (!rest.empty() && rest.front() != 'x') {
+        const unsigned count = take_number(rest);
+        if (count == 0 || rest.empty() || kRoles.find(rest.front()) == std::string_view::npos) {
+            refuse("a number from 1 on and one of r, w, t, d, k, o are wanted");
+        }
+        client.roles.append(std::min(count, 2 * explore::kMaxFibers), rest.front());
+        rest.remove_prefix(1);
+    }
+    if (client.roles.empty() || client.roles.size() > explore::kMaxFibers) {
+        refuse(fmt::format("1 to {} threads", explore::kMaxFibers));
+    }
+    if (!rest.empty()) {
+        rest.remove_prefix(1);
+        if (rest == "*") {
+            refuse("engine g explores a bounded number of sections; x* needs an engine that this release lacks");
+        }
+        client.sections = take_number(rest);
+        if (!rest.empty() || client.sections == 0 || client.sections > kMaxSections) {
+            refuse(fmt::format("x1 to x{}", kMaxSections));
+        }
+    }
+    return client;
+}
+
+std::string unfit(const Client& client, const LockInfo& info) {
+    for (const char role : client.roles) {
+        if (role == 'd' && !info.downgrade) {
+            return "it cannot be downgraded";
+        }
+        if (role == 'k' && !info.killable) {
+            return "a wait for it cannot be cancelled";
+        }
+        if (role == 'o' && !info.is_locked) {
+            return "it does not say whether it is locked";
+        }
+    }
+    return "";
+}
+
+}  // namespace lockbench

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// What lockcheck lets a few threads do with a lock, and what must hold whatever they do: one thread's role a letter,
+// the same for every lock that offers what the roles need.
+//
+//   r reader   w writer   t writer that tries once   d writer that becomes a reader   k writer that may be cancelled
+//   o observer that asks is_locked()
+// Writers change two counters that readers find equal. Exclusion: the counters are Plain, so that two sections at once
+// are seen. At the end the counters are the number of sections, and the lock is as constructed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "locks/lock.hpp"
+#include "platform/ctx.hpp"
+#include "platform/explore/explore.hpp"
+#include "platform/explore/verdict.hpp"
+
+namespace lockbench {
+
+struct Client {
+    std::string roles;  // one letter a thread
+    unsigned sections = 1;
+    std::string text;  // as written
+};
+
+// "2r1wx2"; throws UsageError.
+Client parse_client(std::string_view text);
+// Why this lock cannot serve the client; empty: it can.
+std::string unfit(const Client& client, const LockInfo& info);
+
+template <class L>
+class ClientProgram {
+    using P = Explore;
+
+  public:
+    explicit ClientProgram(const Client& client) : client_(client), stats_(client.roles.size()) {
+        for (ThreadId tid = 0; tid < client.roles.size(); ++tid) {
+            ctxs_.push_back(std::make_unique<Ctx<P>>(tid, 1, 0, stats_[tid], nullptr));
+        }
+    }
+    ClientProgram(const ClientProgram&) = delete;
+    ClientProgram& operator=(const ClientProgram&) = delete;
+
+    explore::Program program() {
+        explore::Program program;
+        program.threads = static_cast<ThreadId>(client_.roles.size());
+        for (ThreadId tid = 0; tid < program.threads; ++tid) {
+            program.cancellable |= client_.roles[tid] == 'k' ? 1U << tid : 0U;
+        }
+        program.setup = [this](explore::Arena& arena) { set_up(arena); };
+        program.body = [this](ThreadId tid) { run(tid); };
+        program.verify = [this] { verify(); };
+        return program;
+    }
+
+  private:
+    struct Shared {
+        L lock;
+        P::Plain<std::uint32_t> low{0U};
+        P::Plain<std::uint32_t> high{0U};
+    };
+    using Token = typename L::Token;
+    // Readers of an exclusive lock hold it exclusively.
+    static constexpr Mode kReadMode = L::kInfo.shared ? Mode::read : Mode::write;
+
+    void set_up(explore::Arena& arena) {
+        shared_ = &arena.make<Shared>();
+        arena.label(&shared_->lock, sizeof shared_->lock, "lock");
+        arena.label(&shared_->low, sizeof shared_->low, "data");
+        arena.label(&shared_->high, sizeof shared_->high, "data");
+        for (std::size_t tid = 0; tid < ctxs_.size(); ++tid) {
+            tokens_[tid] = &arena.make<Token>(*ctxs_[tid]);
+            arena.label(tokens_[tid], sizeof(Token), "token of thread " + std::to_string(tid));
+        }
+    }
+
+    void run(ThreadId tid) {
+        writes_[tid] = 0;
+        for (unsigned i = 0; i < client_.sections; ++i) {
+            section(tid, client_.roles[tid], *tokens_[tid]);
+        }
+    }
+
+    void section(ThreadId tid, char role, Token& token) {
+        L& lock = shared_->lock;
+        if (role == 'r') {
+            P::mark(Mark::doorway, &lock, kReadMode);
+            lock_for_read(lock, token);
+            P::mark(Mark::acquired, &lock, kReadMode);
+            read();
+            P::mark(Mark::released, &lock, kReadMode);
+            unlock_for_read(lock, token);
+        } else if (role == 'w') {
+            P::mark(Mark::doorway, &lock, Mode::write);
+            lock.lock(token);
+            hold(tid, token);
+        } else if (role == 't') {
+            if (lock.try_lock(token)) {
+                hold(tid, token);
+            }
+        } else if (role == 'k') {
+            if constexpr (KillableLock<L>) {
+                if (lock.lock_killable(token)) {
+                    hold(tid, token);
+                }
+            }
+        } else if (role == 'd') {
+            if constexpr (DowngradableLock<L>) {
+                lock.lock(token);
+                P::mark(Mark::acquired, &lock, Mode::write);
+                write(tid);
+                P::mark(Mark::acquired, &lock, Mode::read);
+                lock.downgrade(token);
+                read();
+                P::mark(Mark::released, &lock, Mode::read);
+                lock.unlock_shared(token);
+            }
+        } else {
+            (void)lock.is_locked();
+        }
+    }
+
+    void hold(ThreadId tid, Token& token) {
+        P::mark(Mark::acquired, &shared_->lock, Mode::write);
+        write(tid);
+        if (client_.roles.find('o') != std::string::npos) {
+            check(shared_->lock.is_locked(), "is_locked() is false while the lock is held");
+        }
+        P::mark(Mark::released, &shared_->lock, Mode::write);
+        shared_->lock.unlock(token);
+    }
+    void write(ThreadId tid) {
+        ++writes_[tid];
+        shared_->low.set(shared_->low.get() + 1);
+        shared_->high.set(shared_->high.get() + 1);
+    }
+    void read() const { check(shared_->low.get() == shared_->high.get(), "a reader sees half of a section"); }
+
+    void verify() const {
+        std::uint32_t writes = 0;
+        for (std::size_t tid = 0; tid < client_.roles.size(); ++tid) {
+            writes += writes_[tid];
+        }
+        check(shared_->low.peek() == writes && shared_->high.peek() == writes,
+              "the counters are not the number of sections");
+        check(shared_->lock.is_constructed(), "with nobody about, the lock is not as constructed");
+    }
+
+    Client client_;
+    std::vector<ThreadStats> stats_;
+    std::vector<std::unique_ptr<Ctx<P>>> ctxs_;
+    std::array<Token*, explore::kMaxFibers> tokens_{};
+    std::array<std::uint32_t, explore::kMaxFibers> writes_{};
+    Shared* shared_ = nullptr;
+};
+
+template <class L>
+explore::Verdict check_lock(const Client& client, const explore::Options& options) {
+    ClientProgram<L> hands(client);
+    const explore::Program program = hands.program();
+    return explore::explore_graphs(program, options);
+}
+
+}  // namespace lockbench

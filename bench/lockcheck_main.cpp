@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+// lockcheck: every lock of the registry under every interleaving of a small client.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "bench/errors.hpp"
+#include "bench/glob.hpp"
+#include "bench/lockcheck_cells.hpp"
+#include "bench/nearest.hpp"
+
+namespace lockbench {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 nothing was found, 1 a lock is broken, 2 wrong usage. A verdict is 'exhaustive: N executions' or\n"
+    "'bounded: N executions, stopped by X': only the first is a proof, of the client, model and bounds it names.\n"
+    "What the model is and what it leaves out: docs/explore.md.";
+
+struct Raw {
+    std::vector<std::string> locks;
+    std::string client = "2wx2";
+    std::string engine = "g";
+    std::string model = "rc11";
+    std::uint64_t seed = 1;
+    unsigned bound = 1;
+    std::uint64_t budget = 0;
+    double seconds = 0;
+    std::string script;
+    bool json = false;
+};
+
+void add_common(CLI::App& command, Raw& raw) {
+    command.add_option("--client", raw.client,
+                       "Threads by role and sections of each: <n><r|w|t|d|k|o>..[x<sections>] [2wx2]");
+    command.add_option("--engine", raw.engine, "g: all execution graphs [g]");
+    command.add_option("--model", raw.model, "sc or rc11 [rc11]");
+    command.add_option("--seed", raw.seed, "For engines that draw lots; g draws none");
+    command.add_option("--bound", raw.bound,
+                       "Spurious wakes, expiries and other stops that a thread meets at most, each [1]");
+    command.add_flag("--json", raw.json, "An array of objects");
+}
+
+explore::Options options_of(const Raw& raw) {
+    if (raw.engine != "g") {
+        throw UsageError(fmt::format("--engine={}: this release has engine g.", raw.engine));
+    }
+    explore::Options options;
+    if (raw.model == "sc" || raw.model == "rc11") {
+        options.model = raw.model == "sc" ? explore::Model::sc : explore::Model::rc11;
+    } else {
+        throw UsageError(fmt::format("--model={}: engine g knows sc and rc11.", raw.model));
+    }
+    options.bounds = {raw.bound, raw.bound, raw.bound};
+    options.max_executions = raw.budget;
+    options.max_seconds = raw.seconds;
+    options.replay = raw.script;
+    if (!raw.json && isatty(STDERR_FILENO) != 0) {
+        options.progress = [](const explore::Counts& counts, double seconds) {
+            fmt::print(stderr, "\r  {} executions, {:.0f} s ", counts.complete + counts.blocked + counts.cut, seconds);
+        };
+    }
+    return options;
+}
+
+std::vector<const LockChecker*> chosen(const std::vector<std::string>& patterns) {
+    std::vector<const LockChecker*> result;
+    std::vector<std::string_view> names;
+    for (const LockChecker& checker : lock_checkers()) {
+        names.push_back(checker.info.name);
+    }
+    for (const std::string& pattern : patterns) {
+        bool any = false;
+        for (const LockChecker& checker : lock_checkers()) {
+            // Controls are asked for by name.
+            const bool named = pattern == checker.info.name;
+            any = any || named || glob_matches(pattern, checker.info.name);
+        }
+        if (!any) {
+            throw UsageError(fmt::format("--locks: there is no lock {}{}.", pattern, hint(pattern, names)));
+        }
+    }
+    for (const LockChecker& checker : lock_checkers()) {
+        bool wanted = patterns.empty() && !checker.info.control;
+        for (const std::string& pattern : patterns) {
+            wanted = wanted || pattern == checker.info.name ||
+                     (!checker.info.control && glob_matches(pattern, checker.info.name));
+        }
+        if (wanted) {
+            result.push_back(&checker);
+        }
+    }
+    return result;
+}
+
+// What "verified" means for this verdict.
+std::string terms(const Raw& raw, const explore::Verdict& verdict) {
+    return fmt::format("engine {}, model {}, client {}, bound {}{}", raw.engine, raw.model, raw.client, raw.bound,
+                       verdict.loop_bound.empty() ? "" : ", loops cut at the bound of " + verdict.loop_bound);
+}
+
+std::string headline(const explore::Verdict& verdict) {
+    const explore::Counts& counts = verdict.counts;
+    if (!verdict.passed()) {
+        return fmt::format("BROKEN: {}: {}, after {} executions, {:.2f} s", to_string(verdict.failure), verdict.message,
+                           counts.complete + counts.blocked + counts.cut, verdict.seconds);
+    }
+    // Graphs that a loop's bound cut short were not followed to their end.
+    if (verdict.exhaustive && counts.cut == 0) {
+        return fmt::format("exhaustive: {} executions, {:.2f} s", counts.complete, verdict.seconds);
+    }
+    return fmt::format("bounded: {} executions, stopped by {}, {:.2f} s", counts.complete,
+                       verdict.exhaustive
+                           ? fmt::format("the loop bound of {} in {} more", verdict.loop_bound, counts.cut)
+                           : verdict.stopped_by,
+                       verdict.seconds);
+}
+
+nlohmann::ordered_json to_json(const Raw& raw, const LockInfo& info, const explore::Verdict& verdict) {
+    const bool proof = verdict.exhaustive && verdict.counts.cut == 0;
+    return {{"lock", info.name},
+            {"client", raw.client},
+            {"engine", raw.engine},
+            {"model", raw.model},
+            {"bound", raw.bound},
+            {"verdict", !verdict.passed() ? "broken"
+                        : proof           ? "exhaustive"
+                                          : "bounded"},
+            {"failure", to_string(verdict.failure)},
+            {"message", verdict.message},
+            {"executions", verdict.counts.complete},
+            {"blocked", verdict.counts.blocked},
+            {"cut", verdict.counts.cut},
+            {"stopped_by", verdict.stopped_by},
+            {"loop_bound", verdict.loop_bound},
+            {"replay", verdict.replay},
+            {"seconds", verdict.seconds}};
+}
+
+void print_failure(const Raw& raw, const LockInfo& info, const explore::Verdict& verdict) {
+    fmt::print("{}", verdict.trace);
+    fmt::print("  replay: lockcheck replay --locks={} --client={} --model={} --bound={} {}\n", info.name, raw.client,
+               raw.model, raw.bound, verdict.replay.empty() ? "-" : verdict.replay);
+}
+
+int run_command(const Raw& raw) {
+    const Client client = parse_client(raw.client);
+    const explore::Options options = options_of(raw);
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    bool broken = false;
+    for (const LockChecker* checker : chosen(raw.locks)) {
+        if (const std::string why = unfit(client, checker->info); !why.empty()) {
+            if (!raw.json) {
+                fmt::print("{}: left out, {}\n", checker->info.name, why);
+            }
+            continue;
+        }
+        const explore::Verdict verdict = checker->check(client, options);
+        broken = broken || !verdict.passed();
+        all.push_back(to_json(raw, checker->info, verdict));
+        if (!raw.json) {
+            fmt::print("{}: {} ({})\n", checker->info.name, headline(verdict), terms(raw, verdict));
+            if (!verdict.passed()) {
+                print_failure(raw, checker->info, verdict);
+            }
+            std::fflush(stdout);
+        }
+    }
+    if (raw.json) {
+        fmt::print("{}\n", all.dump(2));
+    }
+    return broken ? kExitFailed : kExitDone;
+}
+
+int replay_command(const Raw& raw) {
+    const auto locks = chosen(raw.locks);
+    if (locks.size() != 1) {
+        throw UsageError("replay: --locks names the one lock of the verdict.");
+    }
+    const Client client = parse_client(raw.client);
+    const explore::Verdict verdict = locks.front()->check(client, options_of(raw));
+    if (verdict.passed()) {
+        fmt::print("{}: nothing is broken in this execution\n", locks.front()->info.name);
+        return kExitDone;
+    }
+    fmt::print("{}: {}: {}\n", locks.front()->info.name, to_string(verdict.failure), verdict.message);
+    print_failure(raw, locks.front()->info, verdict);
+    return kExitFailed;
+}
+
+int list_command(bool json) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    for (const LockChecker& checker : lock_checkers()) {
+        std::string roles = "rwt";
+        roles += checker.info.downgrade ? "d" : "";
+        roles += checker.info.killable ? "k" : "";
+        roles += checker.info.is_locked ? "o" : "";
+        all.push_back({{"name", checker.info.name}, {"kind", to_string(checker.info.kind)}, {"roles", roles}});
+        if (!json) {
+            fmt::print("{:<32} {:<6} {}\n", checker.info.name, to_string(checker.info.kind), roles);
+        }
+    }
+    if (json) {
+        fmt::print("{}\n", all.dump(2));
+    }
+    return kExitDone;
+}
+
+int run_main(int argc, char** argv) {
+    CLI::App app("lockcheck: the registered locks under every interleaving of a small client", "lockcheck");
+    app.set_version_flag("--version", "lockcheck " LOCKBENCH_VERSION);
+    app.require_subcommand(1);
+    app.footer(kFooter);
+    Raw raw;
+    CLI::App* run = app.add_subcommand("run", "Explore locks");
+    run->add_option("--locks", raw.locks, "Globs of lock names, comma-separated [all but controls]")->delimiter(',');
+    add_common(*run, raw);
+    run->add_option("--budget", raw.budget, "Stop after so many executions; 0: none [0]");
+    run->add_option("--seconds", raw.seconds, "Stop each lock after so many seconds; 0: never [0]");
+    CLI::App* replay = app.add_subcommand("replay", "The one execution that a verdict names");
+    replay->add_option("--locks", raw.locks, "The lock")->required();
+    add_common(*replay, raw);
+    replay->add_option("script", raw.script, "As printed behind 'replay'")->required();
+    CLI::App* list = app.add_subcommand("list", "The locks, and the roles that a client may give their threads");
+    list->add_flag("--json", raw.json, "An array of objects");
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    }
+    return app.got_subcommand("list")     ? list_command(raw.json)
+           : app.got_subcommand("replay") ? replay_command(raw)
+                                          : run_command(raw);
+}
+
+}  // namespace
+}  // namespace lockbench
+
+int main(int argc, char** argv) {
+    try {
+        return lockbench::run_main(argc, argv);
+    } catch (const lockbench::UsageError& error) {
+        std::fprintf(stderr, "lockcheck: %s\n", error.what());
+        return lockbench::kExitUsage;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "lockcheck: %s.\n", error.what());
+        return lockbench::kExitHost;
+    }
+}

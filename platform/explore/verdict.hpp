@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// What an exploration is asked, and what it answers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "platform/explore/core.hpp"
+
+namespace lockbench::explore {
+
+enum class Model : std::uint8_t { sc, rc11 };
+
+struct Counts {
+    std::uint64_t complete = 0;  // graphs in which all threads ended
+    std::uint64_t blocked = 0;   // some thread waits for what another graph brings
+    std::uint64_t cut = 0;       // some thread reached the bound of an EffectLoop
+    std::uint64_t dropped = 0;   // graphs put by that turned out to be impossible
+    std::uint64_t runs = 0;
+    std::uint64_t events = 0;  // added, over all runs
+};
+
+struct Options {
+    Model model = Model::rc11;
+    Bounds bounds;
+    std::uint64_t max_executions = 0;                             // complete, blocked and cut ones together; 0: all
+    double max_seconds = 0;                                       // 0: no limit
+    std::string replay;                                           // the one execution that a verdict named
+    std::function<void(const Counts&, double seconds)> progress;  // about once a second
+};
+
+struct Verdict {
+    Failure failure = Failure::none;
+    std::string message;  // one line
+    std::string trace;    // the execution, and who waits for whom
+    std::string replay;
+    Counts counts;
+    bool exhaustive = false;
+    std::string stopped_by;  // where not exhaustive
+    std::string loop_bound;  // the loop whose bound was reached first; empty: none was
+    double seconds = 0;
+
+    [[nodiscard]] bool passed() const { return failure == Failure::none; }
+};
+
+// Engine G: all execution graphs (graph_engine.hpp).
+Verdict explore_graphs(const Program& program, const Options& options);
+
+}  // namespace lockbench::explore

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// Waiting in the explorer: stops are choices, loops are cut, sleeping is a word a thread.
+//
+// A wait with stops is one choice: none of them (0: the thread waits for its predicate), or which one ends the wait, in
+// which case the thread has polled a value that was not what it waits for. How often a stop fires that nobody may rely
+// on is bounded (Bounds), and so is a verdict that had to leave some out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+
+#include "platform/check.hpp"
+#include "platform/explore/atomic.hpp"
+#include "platform/explore/core.hpp"
+
+namespace lockbench::explore {
+
+// One of n, recorded by the engine. sure: a thread that asks again and again is answered with another than 0 one day.
+std::size_t choose(std::size_t n, Site site, bool sure = false);
+// True within what is left of `budget`, if the engine chooses so.
+bool choose_rare(unsigned& budget, Site site);
+
+// A stop says whether it may end the wait now (may_fire), what happens to the thread when it does (fire), and whether a
+// thread may rely on it (kSure).
+
+// 0 never comes; otherwise a name: each deadline expires at a moment of its own, which the engine chooses.
+struct Deadline {
+    std::uint64_t at;
+
+    static constexpr bool kSure = true;
+    [[nodiscard]] bool fired(Site site = Site::here()) const;
+    [[nodiscard]] bool may_fire() const;
+    void fire(Site site) const;
+    [[nodiscard]] bool is_set() const { return at != 0; }
+};
+
+// What may be answered with yes at any time, and need not.
+struct MayStop {
+    static constexpr bool kSure = false;
+    bool always = false;
+
+    [[nodiscard]] bool fired(Site site = Site::here()) const {
+        return always || choose_rare(self_thread->left.stops, site);
+    }
+    [[nodiscard]] bool may_fire() const { return always || self_thread->left.stops != 0; }
+    void fire(Site) const {
+        if (!always) {
+            --self_thread->left.stops;
+        }
+    }
+    [[nodiscard]] static bool is_set() { return true; }
+};
+struct NotRunning : MayStop {};
+struct ShouldYield : MayStop {};
+struct Budget {
+    std::uint64_t polls;
+
+    static constexpr bool kSure = true;
+    [[nodiscard]] bool fired(Site site = Site::here()) const { return MayStop{polls == 0}.fired(site); }
+    [[nodiscard]] bool may_fire() const { return MayStop{polls == 0}.may_fire(); }
+    void fire(Site site) const { MayStop{polls == 0}.fire(site); }
+    [[nodiscard]] static bool is_set() { return true; }
+};
+
+struct Cancelled {
+    static constexpr bool kSure = true;
+    [[nodiscard]] bool fired(Site site = Site::here()) const;
+    [[nodiscard]] static bool may_fire();
+    static void fire(Site) { self_thread->cancelled = true; }
+    // Nobody is obliged to cancel a thread.
+    [[nodiscard]] static bool is_set() { return self_thread->cancelled; }
+};
+
+template <class A, class Pred>
+struct When {
+    const A& atomic;
+    Pred pred;
+    At at;
+
+    static constexpr bool kSure = true;
+    [[nodiscard]] bool fired() const { return pred(atomic.load(at)); }
+    [[nodiscard]] static bool may_fire() { return true; }
+    void fire(Site) const { atomic.await(pred, at); }
+    [[nodiscard]] static bool is_set() { return true; }
+};
+
+// A wait for `pred` with stops: see the top of this file.
+template <class T, class Pred, class... Stops>
+int wait_until(const void* address, const Pred& pred, At at, Stops&... stops) {
+    constexpr std::size_t kStops = sizeof...(Stops);
+    int place = 0;
+    int open[kStops + 1] = {};
+    std::size_t count = 1;
+    (void)((++place, stops.may_fire() ? (open[count++] = place, true) : true) && ...);
+    const int which = open[count == 1 ? 0 : choose(count, at.site)];
+    Request request = request_for<T>(which == 0 ? Kind::await : Kind::select, address, at);
+    request.frame = &pred;
+    request.holds = which == 0 ? &holds_thunk<T, Pred> : &fails_thunk<T, Pred>;
+    request.may_end = (false || ... || (std::remove_cvref_t<Stops>::kSure && stops.is_set()));
+    perform(request);
+    place = 0;
+    (void)((++place == which ? (stops.fire(at.site), true) : false) || ...);
+    return which;
+}
+
+// An iteration without net effect: again() ends this run for the thread, as an iteration that reads other values is
+// another run.
+class Retry {
+  public:
+    Retry() : begin_(self_thread == nullptr ? 0 : core->engine().retry_head(*self_thread)) {}
+    Retry(const Retry&) = delete;
+    Retry& operator=(const Retry&) = delete;
+    void again(Site site = Site::here()) {
+        check(self_thread != nullptr, "outside a run nobody can end this loop", site.file, site.line);
+        core->engine().retry_failed(*self_thread, begin_, site);
+    }
+
+  private:
+    std::size_t begin_;
+};
+
+// An iteration with effects: so many are followed, and no more.
+template <std::size_t kBound>
+class EffectLoop {
+  public:
+    void again(Site site = Site::here()) {
+        if (++turns_ > kBound && self_thread != nullptr) {
+            core->engine().bound_reached(*self_thread, site);
+        }
+    }
+
+  private:
+    std::size_t turns_ = 0;
+};
+
+class Stopwatch {
+  public:
+    [[nodiscard]] static std::uint64_t ticks() { return 0; }
+    static std::uint64_t stamp() { return 0; }
+};
+
+// Each thread's sleep word, by which it is woken, and its cancel word. Built before everything else of a program.
+void build_kernel_words();
+void sleep_prepare(Site site);
+Wake sleep(Deadline deadline, bool killable, Site site);
+void sleep_until(Deadline deadline, Site site);
+void wake(ThreadId tid, Site site);
+void cancel(ThreadId tid, Site site);
+void clear_cancel(Site site);
+Wake park(const Atomic<std::uint32_t>& word, std::uint32_t expected, Deadline deadline, Site site);
+void unpark(const Atomic<std::uint32_t>& word, std::uint32_t count, Site site);
+Deadline after();
+void preempt_off();
+void preempt_on(Site site);
+
+}  // namespace lockbench::explore

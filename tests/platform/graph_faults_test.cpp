@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// What engine G reports and by which name, on programs that do one thing wrong; and the seam's other operations.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+#include "platform/explore/explore.hpp"
+#include "platform/explore/verdict.hpp"
+
+namespace lockbench::test {
+namespace {
+
+using explore::Failure;
+using P = Explore;
+
+struct Node {
+    P::Atomic<int> word;
+    P::Plain<int> data{0};
+};
+struct World {
+    P::Atomic<int> flag{0};
+    P::Atomic<std::uint32_t> futex{0U};
+    P::Atomic<Node*> node{nullptr};
+    P::Plain<int> data{0};
+    P::Slab<Node> slab;
+};
+
+explore::Verdict run(const std::function<void(World&, ThreadId)>& body, ThreadId threads = 2, unsigned bound = 1,
+                     std::uint32_t cancellable = 0) {
+    World* world = nullptr;
+    explore::Program program;
+    program.threads = threads;
+    program.cancellable = cancellable;
+    program.setup = [&](explore::Arena& arena) { world = &arena.make<World>(); };
+    program.body = [&](ThreadId tid) { body(*world, tid); };
+    explore::Options options;
+    options.bounds = {bound, bound, bound};
+    return explore::explore_graphs(program, options);
+}
+Failure failure_of(const std::function<void(World&, ThreadId)>& body) { return run(body).failure; }
+
+TEST(GraphFaults, DataBehindAFlag) {
+    const auto through = [](Order store, Order load) {
+        return failure_of([=](World& w, ThreadId tid) {
+            if (tid == 0) {
+                w.data.set(1);
+                w.flag.store(1, store);
+            } else {
+                w.flag.await([](int flag) { return flag == 1; }, load);
+                check(w.data.get() == 1, "the data came before the flag");
+            }
+        });
+    };
+    EXPECT_EQ(through(release, acquire), Failure::none);
+    EXPECT_EQ(through(relaxed, acquire), Failure::race);
+    EXPECT_EQ(through(release, relaxed), Failure::race);
+}
+
+// Makes a node, publishes it, and waits for the other before its end, or not.
+Failure life(bool waits, bool twice, bool sets) {
+    return failure_of([=](World& w, ThreadId tid) {
+        if (tid == 0) {
+            Node* const node = w.slab.make();
+            if (sets) {
+                node->word.init(1);
+            }
+            w.node.store(node, release);
+            if (waits) {
+                w.flag.await([](int flag) { return flag == 1; }, acquire);
+            }
+            w.slab.destroy(node);
+            if (twice) {
+                w.slab.destroy(node);
+            }
+            return;
+        }
+        Node* const node = w.node.await_value([](const Node* seen) { return seen != nullptr; }, acquire);
+        (void)node->word.load(relaxed);
+        w.flag.store(1, release);
+    });
+}
+TEST(GraphFaults, LivesOfObjects) {
+    EXPECT_EQ(life(true, false, true), Failure::none);
+    EXPECT_EQ(life(false, false, true), Failure::use_after_free);
+    EXPECT_EQ(life(true, true, true), Failure::double_free);
+    EXPECT_EQ(life(true, false, false), Failure::uninitialised);
+}
+
+TEST(GraphFaults, Liveness) {
+    EXPECT_EQ(failure_of([](World& w, ThreadId tid) {
+                  if (tid == 0) {
+                      w.flag.await([](int flag) { return flag == 2; }, relaxed);
+                  } else {
+                      w.flag.store(1, relaxed);
+                  }
+              }),
+              Failure::liveness);
+    // The same loop by hand.
+    EXPECT_EQ(failure_of([](World& w, ThreadId tid) {
+                  for (P::Retry loop; tid == 0 && w.flag.load(relaxed) != 2; loop.again()) {
+                  }
+              }),
+              Failure::liveness);
+    // A deadline ends a wait; that the CPU may be wanted is nothing to rely on.
+    const auto with = [](auto stop) {
+        return failure_of([=](World& w, ThreadId tid) {
+            if (tid == 0) {
+                auto mine = stop();
+                w.flag.await_until([](int flag) { return flag == 2; }, relaxed, mine);
+            }
+        });
+    };
+    EXPECT_EQ(with([] { return P::after(1); }), Failure::none);
+    EXPECT_EQ(with([] { return P::should_yield(); }), Failure::liveness);
+}
+
+TEST(GraphFaults, RetryMayNotWrite) {
+    const auto looping = [](int undo) {
+        return run([=](World& w, ThreadId tid) {
+            for (P::Retry loop; tid == 0; loop.again()) {
+                w.flag.add(1, relaxed);
+                w.flag.sub(undo, relaxed);
+            }
+        });
+    };
+    EXPECT_EQ(looping(0).failure, Failure::retry_effect);
+    const explore::Verdict undone = looping(1);
+    EXPECT_TRUE(undone.passed()) << undone.message;
+    EXPECT_EQ(undone.counts.cut, 1U);
+    EXPECT_FALSE(undone.loop_bound.empty());
+}
+
+TEST(GraphFaults, EffectLoopsEndAtTheirBound) {
+    std::set<int> turns;
+    const explore::Verdict verdict = run([&](World& w, ThreadId tid) {
+        int turn = 0;
+        for (P::EffectLoop<3> loop; tid == 0; loop.again()) {
+            turns.insert(++turn);
+            w.flag.add(1, relaxed);
+        }
+    });
+    EXPECT_TRUE(verdict.exhaustive);
+    EXPECT_EQ(verdict.counts.cut, 1U);
+    EXPECT_EQ(turns.size(), 4U);
+}
+
+TEST(GraphFaults, ChecksAndPreemption) {
+    EXPECT_EQ(failure_of([](World&, ThreadId) { check(false, "no"); }), Failure::check_failed);
+    EXPECT_EQ(failure_of([](World&, ThreadId) { P::preempt_off(); }), Failure::unbalanced);
+    EXPECT_EQ(failure_of([](World&, ThreadId) { P::preempt_on(); }), Failure::unbalanced);
+    EXPECT_EQ(failure_of([](World&, ThreadId) {
+                  P::preempt_off();
+                  P::sleep_prepare();
+                  P::sleep(P::never());
+              }),
+              Failure::sleeping_in_atomic);
+}
+
+// Thread 0 sleeps until the flag is set; the wake may come at any time.
+Failure sleeper(bool looks_before_it_prepares) {
+    return failure_of([=](World& w, ThreadId tid) {
+        if (tid == 1) {
+            w.flag.store(1, relaxed);
+            P::wake(0);
+            return;
+        }
+        if (looks_before_it_prepares) {
+            const bool set = w.flag.load(relaxed) != 0;
+            P::sleep_prepare();
+            if (!set) {
+                P::sleep(P::never());
+            }
+            return;
+        }
+        for (P::EffectLoop<2> loop;; loop.again()) {
+            P::sleep_prepare();
+            if (w.flag.load(relaxed) != 0) {
+                return;
+            }
+            P::sleep(P::never());
+        }
+    });
+}
+TEST(GraphFaults, LostWake) {
+    EXPECT_EQ(sleeper(false), Failure::none);
+    EXPECT_EQ(sleeper(true), Failure::liveness);
+}
+
+Failure parker(bool wakes, bool loops) {
+    return failure_of([=](World& w, ThreadId tid) {
+        if (tid == 1) {
+            w.futex.store(1, relaxed);
+            if (wakes) {
+                P::unpark(w.futex, 1);
+            }
+            return;
+        }
+        for (P::EffectLoop<2> loop; w.futex.load(relaxed) == 0; loop.again()) {
+            P::park(w.futex, 0, P::never());
+            if (!loops) {
+                check(w.futex.load(relaxed) != 0, "park returned for no reason");
+                return;
+            }
+        }
+    });
+}
+TEST(GraphFaults, Parking) {
+    EXPECT_EQ(parker(true, true), Failure::none);
+    EXPECT_EQ(parker(false, true), Failure::liveness);
+    EXPECT_EQ(parker(true, false), Failure::check_failed) << "spurious returns are explored";
+}
+
+TEST(GraphFaults, ChoicesAreAllTaken) {
+    std::set<std::size_t> chosen;
+    EXPECT_EQ(run([&](World&, ThreadId) { chosen.insert(P::choose(3)); }, 1).counts.complete, 3U);
+    EXPECT_EQ(chosen, (std::set<std::size_t>{0, 1, 2}));
+    std::set<bool> cancelled;
+    const auto asks = [&](World&, ThreadId) { cancelled.insert(P::poll(P::cancelled())); };
+    EXPECT_EQ(run(asks, 1, 1, 0).counts.complete, 1U);
+    EXPECT_EQ(run(asks, 1, 1, 1).counts.complete, 2U);
+    EXPECT_EQ(cancelled.size(), 2U);
+}
+
+TEST(GraphFaults, ProgramsHaveToRepeatThemselves) {
+    int runs = 0;
+    EXPECT_EQ(failure_of([&](World& w, ThreadId tid) {
+                  if (tid == 0 && ++runs > 1) {
+                      w.futex.store(1, relaxed);
+                  } else {
+                      w.flag.store(1, relaxed);
+                  }
+                  (void)w.flag.load(relaxed);
+              }),
+              Failure::not_deterministic);
+}
+
+}  // namespace
+}  // namespace lockbench::test
