@@ -14,7 +14,6 @@
 #include "bench/counters.hpp"
 #include "bench/errors.hpp"
 #include "bench/host_setup.hpp"
-#include "bench/memory.hpp"
 #include "bench/pin.hpp"
 #include "bench/plan.hpp"
 #include "bench/record.hpp"
@@ -67,10 +66,6 @@ class Block {
         NullReporter reporter;
         if (!interrupted) {
             benchmark::RunSpecifiedBenchmarks(&reporter);
-        }
-        // The windows carry a flag; why it is there is said once.
-        for (const std::string& problem : memory::problems()) {
-            std::fprintf(stderr, "lockbench: %s\n", problem.c_str());
         }
         if (!error_.empty()) {
             throw HostError(error_);

@@ -199,7 +199,7 @@ class HostProvider final : public CounterProvider {
             }
             if (candidate.fallback && transfers) {
                 plan_.unavailable.push_back(
-                    {candidate.spec, "not tried: transfer events count here; ask for it by name"});
+                    {candidate.spec, "not tried: better events count here; ask for it by name"});
                 continue;
             }
             CounterSpec spec = candidate.spec;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
 
 #include "bench/cpu_list.hpp"
 #include "bench/errors.hpp"
@@ -65,7 +66,7 @@ HomeWish parse_place(std::string_view text, const std::string& whole, bool qnode
                                  nearest(text, place_names()), fmt::join(place_names(), ", ")));
 }
 
-void parse_part(std::string_view part, const std::string& whole, LockHome& home) {
+void parse_part(std::string_view part, const std::string& whole, LockHome& home, std::set<std::string_view>& met) {
     const std::size_t equals = part.find('=');
     const std::string_view key = part.substr(0, equals);
     const std::string_view value = part.substr(equals + 1);
@@ -75,6 +76,9 @@ void parse_part(std::string_view part, const std::string& whole, LockHome& home)
     if (found == keys.end()) {
         throw UsageError(fmt::format("--lock-home: '{}' in '{}' is none of lock, qnodes, data; the nearest is '{}'.",
                                      key, whole, nearest(key, keys)));
+    }
+    if (!met.insert(key).second) {
+        throw UsageError(fmt::format("--lock-home: '{}' says twice where {} is to lie.", whole, key));
     }
     *wishes[static_cast<std::size_t>(found - keys.begin())] = parse_place(value, whole, key == "qnodes");
 }
@@ -172,10 +176,11 @@ LockHome parse_lock_home(const std::string& text) {
         home.data = home.lock;
         return home;
     }
+    std::set<std::string_view> met;
     std::string_view rest = text;
     while (true) {
         const std::size_t plus = rest.find('+');
-        parse_part(rest.substr(0, plus), text, home);
+        parse_part(rest.substr(0, plus), text, home, met);
         if (plus == std::string_view::npos) {
             return home;
         }

@@ -61,8 +61,10 @@ void add_run(CLI::App& app, RawRunOptions& raw) {
     run->add_option("--placements", raw.placements,
                     "Where threads go, see 'lockbench list placements' [compact; smt_last where cores run several "
                     "threads]");
-    run->add_option("--lock-home", raw.lock_homes,
-                    "NUMA node of the lock: local, remote, first, last, node:N, interleave [local]");
+    run->add_option(
+        "--lock-home", raw.lock_homes,
+        "NUMA node of the lock: local, remote, first, last, node:N, interleave, first_touch; of each by itself: "
+        "lock=PLACE+qnodes=PLACE+data=PLACE [local]");
     run->add_option("--param", raw.params, "workload.key=value[,value..]; may repeat; lists form a product");
     run->add_option("--counters", raw.counters,
                     "Globs of counter names, see 'lockbench list counters' [the best the host has]");

@@ -91,16 +91,18 @@ std::vector<CpuId> parse_cpus(const std::string& option, const std::string& text
 }
 
 Topology load_other_machine(const std::string& text, const std::string& cpus) {
-    LoadOptions options;
-    if (!cpus.empty()) {
-        options.mask = parse_cpus("--cpus", cpus);
-    }
     const bool is_file = looks_like_a_file(text) || std::filesystem::exists(text);
-    Topology machine = is_file ? load_file(text, options) : load_description(text, options);
-    for (const CpuId cpu : options.mask.value_or(std::vector<CpuId>{})) {
+    const std::vector<CpuId> usable = cpus.empty() ? std::vector<CpuId>{} : parse_cpus("--cpus", cpus);
+    Topology machine = is_file ? load_file(text, {}) : load_description(text, {});
+    for (const CpuId cpu : usable) {
         if (machine.find(cpu) == nullptr) {
             throw UsageError(fmt::format("--cpus: the topology has no CPU {}.", cpu));
         }
+    }
+    if (!usable.empty()) {
+        const std::string source = machine.source;
+        machine = load_xml_text(machine.xml, source, {.mask = usable});
+        machine.source = source;
     }
     // hwloc believes HWLOC_THISSYSTEM=1; whoever asks for another machine means another.
     machine.is_this_system = false;

@@ -4,6 +4,8 @@
 // The floor's loops have exactly this shape, so that loop and gap cancel in the ratio.
 #pragma once
 
+#include <benchmark/benchmark.h>
+
 #include <cstdint>
 
 #include "bench/by_hand.hpp"
@@ -65,7 +67,9 @@ void floor_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
     constexpr const by_hand::Path &kRelease = by_hand::kPath < L,
                                   kWrite ? &FastPaths::unlock : &FastPaths::unlock_shared, 0, false > ;
     by_hand::Words words(by_hand::starts_at(kAcquire));
-    asm volatile("" : : "r"(&words) : "memory");  // others might look at it, as at a lock
+    auto* seen = &words;  // others might look at it, as at a lock
+    benchmark::DoNotOptimize(seen);
+    benchmark::ClobberMemory();
     repeat_pair(iterations, spacing, gap_ns, [&] {
         if (!by_hand::follow<kAcquire, Direction::enter>(words) || !by_hand::follow<kRelease, Direction::leave>(words))
             [[unlikely]] {

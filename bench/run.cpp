@@ -335,7 +335,7 @@ void print_unverified(const std::vector<json>& windows) {
     };
     tell("placement_unverified", "a thread was not where it was bound",
          [](const json& window) { return window.value("placement_reason", json()); });
-    tell("home_unverified", "memory was not found where it was asked to lie", [](const json& window) {
+    tell("home_unverified", "memory is not proved to lie where it was asked to", [](const json& window) {
         const json homes = window.value("homes", json());
         return homes.is_object() ? homes.value("reason", json()) : json();
     });
@@ -382,8 +382,10 @@ int run_command(const RunOptions& options, const std::vector<std::string>& comma
         code = kExitFailed;
     }
     fmt::print("{}: {} of {} windows in {}\n",
-               code == kExitInterrupted ? "interrupted; what is measured stays" : "measured", orders_done(files).size(),
-               plan.windows.size(), files.windows_jsonl().string());
+               code == kExitInterrupted ? "interrupted; what is measured stays"
+               : code == kExitHost      ? "ended early; what is measured stays"
+                                        : "measured",
+               orders_done(files).size(), plan.windows.size(), files.windows_jsonl().string());
     if (code == kExitInterrupted) {
         fmt::print("go on with: lockbench run --resume={}\n", files.dir().string());
     }

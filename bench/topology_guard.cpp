@@ -148,8 +148,8 @@ void try_in_child(const std::string& source, const std::function<void()>& load) 
         throw HostError(report);
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        throw HostError(
-            fmt::format("{}: no topology that can be used: {}. It is broken or hostile.", source, death_of(status)));
+        throw HostError(fmt::format("{}: no topology that can be used: {}. It is broken, hostile or too large.", source,
+                                    death_of(status)));
     }
 }
 
@@ -195,6 +195,9 @@ void require_sound(hwloc_topology_t topology, const std::string& source) {
             if (number >= end) {
                 refuse(fmt::format("{} {} is beyond {}, the last that is supported", name, static_cast<int>(number),
                                    end - 1));
+            }
+            if (type == HWLOC_OBJ_NUMANODE && object->attr->numanode.local_memory > kMostNodeBytes) {
+                refuse(fmt::format("NUMA node {} has more memory than there is", number));
             }
             if (!seen.insert(number).second) {
                 refuse(fmt::format("{} {} is there twice", name, number));

@@ -21,6 +21,9 @@ inline constexpr unsigned kMostCpuNumber = 16384;
 // What Linux is built for at most.
 inline constexpr unsigned kMostNodeNumber = 1024;
 
+// More than any node has: 4 PiB. A negative size in a description comes out as some 2^64.
+inline constexpr std::uint64_t kMostNodeBytes = std::uint64_t{1} << 52U;
+
 // The whole file. Throws HostError, which names it: no file, unreadable, too large.
 [[nodiscard]] std::string read_xml_file(const std::string& path);
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The machine of a run, from its topology.xml: CPUs, what they share, and the boxes in boxes that a drawing shows.
 
-The levels are lockbench's (bench/topology_load.cpp): package, local NUMA node, outermost data cache, core. Where a
+The levels are lockbench's (bench/topology_reader.cpp): package, local NUMA node, outermost data cache, core. Where a
 description lacks one, the next larger thing stands for it, as there.
 """
 import dataclasses
@@ -133,6 +133,8 @@ def read(path, allowed_list):
         machine = Reader(root, allowed & set(numbers(allowed_list)) if allowed_list else allowed).machine
     except xml.etree.ElementTree.ParseError as error:
         raise ValueError(f"it is no XML: {error}") from error
+    except RecursionError as error:
+        raise ValueError("its objects nest deeper than any machine's") from error
     except (AttributeError, StopIteration, TypeError) as error:
         raise ValueError("an object lacks what it must have") from error
     if not machine.cpus:

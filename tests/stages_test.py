@@ -27,7 +27,7 @@ STYLE = len(tidy.TEXT_RULES) + len(tidy_cpp.RULES) + 3  # checks of the style st
 
 TOOL = """#!/bin/sh
 # Stands in for cmake, ctest and the lint tools: says how it was called, then does what the test wants.
-printf '%s %s LONG=%s\\n' "$(basename "$0")" "$*" "${LOCKBENCH_LONG:-0}" >>calls
+printf '%s %s LONG=%s\\n' "$(basename "$0")" "$*" "${LOCKBENCH_LONG:-0}" >>"$(dirname "$0")/../../calls"
 BEHAVIOUR
 """
 

@@ -6,12 +6,14 @@ Each run is a few windows of some milliseconds; what is asserted are names, code
 """
 import json
 import os
+import pathlib
 import stat
+import sys
 import unittest
 
-from cli_case import BUILD, ROOT, SMALL, Case, lockbench, timed, windows_of
-
-import counters_page
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import counters_page  # noqa: E402
+from cli_case import BUILD, ROOT, SMALL, Case, lockbench, timed, windows_of  # noqa: E402
 
 FAKE_PMU = BUILD / "libfake_pmu.so"
 ONE = ["--window-ms=5", "--warmup-ms=1", "--workloads=rw_mix", "--locks=qrwlock", "--threads=1", "--repetitions=1",

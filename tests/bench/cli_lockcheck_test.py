@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """lockcheck from the shell: verdicts, failures and their replay, lists, refusals."""
 import json
+import pathlib
 import re
 import subprocess
+import sys
 import unittest
 
-from cli_case import BUILD
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from cli_case import BUILD  # noqa: E402
 
 TOOL = BUILD / "lockcheck"
 

@@ -120,7 +120,7 @@ TEST_F(FakePmu, TransferEventsGiveLevelOneAndKeepTheFallbacksAway) {
     const nlohmann::json result = with_fake_pmu("skx", {});
     EXPECT_EQ(result["plan"]["level"], kLevelTransfer);
     EXPECT_EQ(result["plan"]["domain"], "user+kernel");
-    EXPECT_EQ(entry(result, "cache_misses")["reason"], "not tried: transfer events count here; ask for it by name");
+    EXPECT_EQ(entry(result, "cache_misses")["reason"], "not tried: better events count here; ask for it by name");
     EXPECT_EQ(with_fake_pmu("amd64_fam19h_zen4", {})["plan"]["level"], kLevelFillSource);
     EXPECT_EQ(with_fake_pmu("skx", {.select = {"snoop_hits_local"}})["plan"]["level"], kLevelSnoopHit);
     EXPECT_EQ(with_fake_pmu("skx", {.select = {"lock_instructions"}})["plan"]["level"], kLevelGeneric);

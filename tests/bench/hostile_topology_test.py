@@ -91,7 +91,7 @@ class Files(Hwloc):
         depth = 100_000
         group = '<object type="Group" ' + SETS.format("0xf") + ">"
         self.told_of(machine(before=group * depth, after="</object>" * depth),
-                     r"machine\.xml: .*kills hwloc by signal 11.*broken or hostile")
+                     r"machine\.xml: .*kills hwloc by signal 11.*broken, hostile or too large")
 
     def test_numbers_out_of_range(self):
         for number, says in (("-1", "CPU -1 is beyond 16383"), ("4294967290", "CPU -6 is beyond"),

@@ -55,6 +55,11 @@ TEST(lock_home, local_and_remote_are_seen_from_the_first_thread) {
     EXPECT_EQ(resolve("first_touch", machine, {4}).homes.lock, kAnyNode);
 }
 
+TEST(lock_home, a_part_is_placed_once) {
+    EXPECT_EQ(error_of<UsageError>("lock=node:0+lock=node:1", four_nodes()),
+              "--lock-home: 'lock=node:0+lock=node:1' says twice where lock is to lie.");
+}
+
 TEST(lock_home, parts_apart) {
     const Topology machine = four_nodes();
     const ResolvedHomes homes = resolve("lock=remote+qnodes=node:1+data=interleave", machine, {0, 2});

@@ -96,6 +96,15 @@ TEST_F(OtherMachine, what_is_larger_than_any_machine_is_refused_before_it_is_bui
     EXPECT_EQ(usage("/dev/zero"), "--topology: Cannot read the topology /dev/zero: it is no regular file.");
 }
 
+TEST_F(OtherMachine, what_no_machine_has_is_named) {
+    EXPECT_EQ(error_of<UsageError>([] { return load_other_machine("pu:4", "2,200"); }),
+              "--cpus: the topology has no CPU 200.");
+    EXPECT_NE(error_of<UsageError>([] {
+                  return load_other_machine("numa:2(memory=-5) pu:2");
+              }).find("NUMA node 0 has more memory than there is"),
+              std::string::npos);
+}
+
 TEST_F(OtherMachine, lists_of_cpus) {
     EXPECT_EQ(parse_cpus("--cpus", "3"), (std::vector<CpuId>{3}));
     EXPECT_EQ(parse_cpus("--cpus", "0-2,8,4-9/3"), (std::vector<CpuId>{0, 1, 2, 8, 4, 7}));

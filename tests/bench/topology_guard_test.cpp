@@ -54,8 +54,9 @@ TEST(topology_guard, a_child_that_comes_through_is_no_error_and_one_that_refuses
 
 TEST(topology_guard, a_child_that_dies_is_an_error_with_the_cause) {
     const auto said = [](const std::function<void()>& load) { return host_error([&] { try_in_child("it", load); }); };
-    EXPECT_EQ(said([] { std::abort(); }),
-              "it: no topology that can be used: its objects contradict one another. It is broken or hostile.");
+    EXPECT_EQ(
+        said([] { std::abort(); }),
+        "it: no topology that can be used: its objects contradict one another. It is broken, hostile or too large.");
     EXPECT_NE(said([] { raise(SIGUSR1); }).find("kills hwloc by signal 10"), std::string::npos);
     EXPECT_NE(said([] { raise(SIGXCPU); }).find("takes more than 5 s of CPU time"), std::string::npos);
     EXPECT_NE(said([] { _exit(7); }).find("ends with code 7"), std::string::npos);
