@@ -34,6 +34,7 @@ struct EventTable {
 
 // For EventTable::tested.
 inline constexpr std::string_view kTestedNamesAndCodes = "name through PAPI and code, on a fake PMU";
+inline constexpr std::string_view kTestedByCode = "code, on a fake PMU";  // of a row that is not asked by name
 inline constexpr std::string_view kTestedCodes = "code, on a fake PMU; libpfm4 4.13 does not know the CPU";
 inline constexpr std::string_view kTestedCodesOfArm = "code, on a fake PMU; the name is in libpfm4 on arm64 only";
 

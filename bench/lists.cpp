@@ -55,17 +55,22 @@ json events_list() {
     for (const EventTable& table : event_tables()) {
         for (const EventRow& row : table.rows) {
             const bool none = row.source == CounterSource::none;
-            list.push_back({{"cpus", table.cpus},
-                            {"pmus", table.pmus},
-                            {"counter", row.name},
-                            {"counts", row.what_it_counts},
-                            {"event", none ? json(nullptr) : json(row.event)},
-                            {"by", none ? json(nullptr) : json(source_name(row.source))},
-                            {"code", none ? json(nullptr) : json(perf_syntax(row.code))},
-                            {"level", row.level},
-                            {"tested", none ? json(nullptr) : json(table.tested)},
-                            {"counted_on", table.counted.empty() ? json(nullptr) : json(table.counted)},
-                            {"reason", none ? json(row.absent) : json(nullptr)}});
+            // By name it goes only where libpfm4 knows both the CPU and the event as the vendor does.
+            const bool by_name = row.source == CounterSource::papi && table.tested != kTestedCodes;
+            const std::string_view tested =
+                table.tested == kTestedNamesAndCodes && !by_name ? kTestedByCode : table.tested;
+            list.push_back(
+                {{"cpus", table.cpus},
+                 {"pmus", table.pmus},
+                 {"counter", row.name},
+                 {"counts", row.what_it_counts},
+                 {"event", none ? json(nullptr) : json(row.event)},
+                 {"by", none ? json(nullptr) : json(source_name(by_name ? row.source : CounterSource::kernel))},
+                 {"code", none ? json(nullptr) : json(perf_syntax(row.code))},
+                 {"level", row.level},
+                 {"tested", none ? json(nullptr) : json(tested)},
+                 {"counted_on", table.counted.empty() ? json(nullptr) : json(table.counted)},
+                 {"reason", none ? json(row.absent) : json(nullptr)}});
         }
     }
     return list;
