@@ -147,8 +147,8 @@ class Runner:
     def ctest_targets(self, preset, selection=()):
         """The executables behind the ctest entries that a preset selects, by cmake/lockbench_tests.cmake's rule: ctest
         itself does not name one that is not built yet."""
-        listed = subprocess.run(["ctest", "--preset", preset, *selection, "--show-only=json-v1"], cwd=self.root, text=True,
-                                capture_output=True, check=True)
+        listed = subprocess.run(["ctest", "--preset", preset, *selection, "--show-only=json-v1"], cwd=self.root,
+                                text=True, capture_output=True, check=True)
         return [test["name"].replace("/", "_") + "_test" for test in json.loads(listed.stdout)["tests"]]
 
     def ctest(self, preset, wrapper=(), arguments=()):
