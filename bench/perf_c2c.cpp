@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -136,9 +137,12 @@ std::string sample_cell(const PerfC2c& perf, const std::filesystem::path& folder
     }
     const std::filesystem::path target = folder / fmt::format("{}.txt", cell);
     const std::filesystem::path beside = target.string() + ".part";
-    std::filesystem::copy_file(report, beside, std::filesystem::copy_options::overwrite_existing);
-    std::filesystem::rename(beside, target);
-    return "";
+    std::error_code failed;
+    std::filesystem::copy_file(report, beside, std::filesystem::copy_options::overwrite_existing, failed);
+    if (!failed) {
+        std::filesystem::rename(beside, target, failed);
+    }
+    return failed ? fmt::format("cannot keep its report: {}", failed.message()) : "";
 }
 
 }  // namespace
@@ -186,7 +190,11 @@ int sample_cells(const RunFiles& files, const RunPlan& plan, const std::atomic<b
         fmt::print(stderr, "lockbench: --perf-c2c: {}. What was measured stays.\n", perf.missing);
         return kExitHost;
     }
-    std::filesystem::create_directories(folder);
+    std::error_code failed;
+    std::filesystem::create_directories(folder, failed);
+    if (failed) {
+        throw HostError(fmt::format("Cannot make {}: {}.", folder.string(), failed.message()));
+    }
     json index = json::array();
     int code = kExitDone;
     for (const PlannedCell& cell : plan.cells) {
@@ -212,7 +220,11 @@ int sample_cells(const RunFiles& files, const RunPlan& plan, const std::atomic<b
             code = kExitHost;
         }
     }
-    std::ofstream(folder / "index.json") << index.dump(1) << '\n';
+    std::ofstream file(folder / "index.json");
+    file << index.dump(1) << '\n' << std::flush;
+    if (!file) {
+        throw HostError(fmt::format("Cannot write {}: {}.", (folder / "index.json").string(), std::strerror(errno)));
+    }
     fmt::print("perf c2c: reports in {}\n", folder.string());
     return interrupted ? kExitInterrupted : code;
 }
