@@ -147,7 +147,7 @@ TEST_P(EachPmu, InTurnsAllCountAPart) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Codes, EachPmu, ::testing::ValuesIn(pmus()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Codes, EachPmu, ::testing::ValuesIn(pmus()), [](const auto& one) { return one.param.name; });
 
 TEST(Pmus, TheTableHasNineteen) { EXPECT_EQ(pmus().size(), 19U); }
 
