@@ -68,13 +68,6 @@ four_nodes() {
     within 2-5 1-2 step cpuset_json lockbench machine --json
     within 2-5 1-2 step outside lockbench run --out=/out/none --locks=rwsem --workloads=rw_mix --lock-home=node:3
 
-    # The group loses node 3 while memory lies there: the kernel moves the pages, and refuses the next binding.
-    within 0-7 0-3 measure taken 300 --placements=compact --workloads=rw_mix \
-        --lock-home=node:3,data=node:3,lock=node:3,qnodes=node:3,last,data=last &
-    windows taken 1
-    echo 0 >/cgroup/part/cpuset.mems
-    wait
-
     # A CPU goes away under a thread that is pinned to it.
     measure offline 300 --placements=one_per_node --lock-home=local,remote,first,last,node:1,node:2 \
         --workloads=rw_mix &
