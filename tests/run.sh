@@ -24,7 +24,8 @@ Installs missing Debian packages, then runs, and goes on after a failure:
               for all), checks the instructions, runs them under qemu's user mode
 
   --fast      without clang-tidy, the sanitizers, clang and aarch64
-  --long      with machines of several nodes under QEMU (docs/guest.md) and soaks of hours (LOCKBENCH_LONG=1); keeps its result in results/long-<date>.txt
+  --long      with machines of several nodes under QEMU (docs/guest.md) and soaks of hours (LOCKBENCH_LONG=1);
+              keeps its result in results/long-<date>.txt
   arguments   for example `-R rmap`: only the matching ctest entries of the release build
 
 The last line is 'N passed, N failed, N skipped': cases of GoogleTest and unittest, and checks of style and of builds.

@@ -19,9 +19,10 @@ says anything else than the guests, and where a CPU or a page lies elsewhere tha
 CPU has no speed worth telling, so there is none here.
 
 **State.** The figures below are of 27 November 2026, from a build shortly before its branches were joined: `machine`
-draws boxes since, and `cpus` is null for a thread that was moved. With the joined build two boots ended in a soft lockup
-of the guest's kernel when a node was taken from the cpuset under the run; that step is out, and a third boot did not end
-in time, at a step that is not known. The cause is not found. Until it is, the guests run with `tests/run.sh --long` only.
+draws boxes since, and `cpus` is null for a thread that was moved. With the joined build two boots ended in a soft
+lockup of the guest's kernel when a node was taken from the cpuset under the run; that step is out, and a third boot did
+not end in time, at a step that is not known. The cause is not found. Until it is, the guests run with
+`tests/run.sh --long` only.
 """
 AGAIN = """
 Written anew by
