@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What can come between a counter and its value, on each microarchitecture whose names libpfm4 knows: no PMU, no
-// permission, perf_event_paranoid 3, too few counters, turns. tests/bench/counters_codes_test.cpp shows that they count.
+// permission, perf_event_paranoid 3, too few counters, turns. That they count, tests/bench/counters_codes_test.cpp
+// shows.
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
