@@ -62,11 +62,10 @@ TEST(NativeFences, FullFencesForbidStoreBuffering) {
 }
 
 TEST(NativeFences, AFenceAfterAReadModifyWriteIsAFullOne) {
-    const auto exchange = [](Native::Atomic<std::uint32_t>& cell, std::uint32_t round) {
-        cell.exchange(round, relaxed);
-    };
+    // Not an exchange whose result nobody reads: LLVM makes a plain store of that, behind which there is no fence.
+    const auto add = [](Native::Atomic<std::uint32_t>& cell, std::uint32_t) { cell.add(1, relaxed); };
     const auto fence = [] { Native::fence_after_rmw(); };
-    EXPECT_EQ(places_that_missed(kLength, exchange, fence, fence), 0U);
+    EXPECT_EQ(places_that_missed(kLength, add, fence, fence), 0U);
 }
 
 TEST(NativeFences, AHeavyFencePairsWithALightOne) {
