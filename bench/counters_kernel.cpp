@@ -105,7 +105,7 @@ class KernelSet final : public EventSet {
         now_.assign(leaders(), {});  // here and not in stop(), which runs inside the window
         static_cast<void>(read_all(readings_));
         for (const unsigned long request : {PERF_EVENT_IOC_RESET, PERF_EVENT_IOC_ENABLE}) {
-            if (const auto error = tell(request)) {
+            if (auto error = tell(request)) {
                 return error;
             }
         }

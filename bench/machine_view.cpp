@@ -119,6 +119,7 @@ std::string distances_from(const Topology& topology, const NumaNode& from) {
         }
     }
     std::vector<std::string> texts;
+    texts.reserve(by_figure.size());
     for (const auto& [figure, nodes] : by_figure) {
         texts.push_back(fmt::format("{} to {}", figure == 0 ? "untold" : std::to_string(figure), ranges(nodes)));
     }
@@ -132,7 +133,7 @@ std::string draw_distances(const Topology& topology) {
     if (topology.node_distances.empty()) {
         return "node distances: not told by this machine\n";
     }
-    const std::string by_package = distances_by_package(topology);
+    std::string by_package = distances_by_package(topology);
     if (!by_package.empty()) {
         return by_package;
     }
