@@ -46,6 +46,7 @@ int run_program(const std::vector<std::string>& words, const std::filesystem::pa
             return fd >= 0 && dup2(fd, to) >= 0;
         };
         std::vector<char*> argv;
+        argv.reserve(words.size() + 1);
         for (const std::string& word : words) {
             argv.push_back(const_cast<char*>(word.c_str()));
         }
