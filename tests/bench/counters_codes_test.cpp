@@ -221,7 +221,8 @@ void expect_rows(const nlohmann::json& result, const std::string& pmu, bool with
     for (const auto& [name, wanted] : rows) {
         ASSERT_TRUE(result.contains(name)) << pmu << ' ' << name << ' ' << result;
         const nlohmann::json& one = result[name];
-        const std::string what = pmu + " " + name;
+        std::string what = pmu;
+        what.append(" ").append(name);
         EXPECT_EQ(one["pmu"], pmu);
         if (wanted.by == "none") {
             EXPECT_TRUE(one["value"].is_null()) << what;
