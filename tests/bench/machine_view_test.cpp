@@ -28,7 +28,7 @@ constexpr std::size_t kMostRows = 33;  // host and counters have the rest of a s
 
 // The drawing, each line no wider than a screen.
 std::string drawn(const Topology& machine, std::size_t most_rows = kMostRows) {
-    const std::string text = draw(machine);
+    std::string text = draw(machine);
     const std::vector<std::string> lines = lines_of(text);
     EXPECT_LE(lines.size(), most_rows) << text;
     for (const std::string& line : lines) {

@@ -118,7 +118,10 @@ TEST(GraphFaults, Liveness) {
 TEST(GraphFaults, RetryMayNotWrite) {
     const auto looping = [](int undo) {
         return run([=](World& w, ThreadId tid) {
-            for (P::Retry loop; tid == 0; loop.again()) {
+            if (tid != 0) {
+                return;
+            }
+            for (P::Retry loop;; loop.again()) {
                 w.flag.add(1, relaxed);
                 w.flag.sub(undo, relaxed);
             }
@@ -134,8 +137,11 @@ TEST(GraphFaults, RetryMayNotWrite) {
 TEST(GraphFaults, EffectLoopsEndAtTheirBound) {
     std::set<int> turns;
     const explore::Verdict verdict = run([&](World& w, ThreadId tid) {
+        if (tid != 0) {
+            return;
+        }
         int turn = 0;
-        for (P::EffectLoop<3> loop; tid == 0; loop.again()) {
+        for (P::EffectLoop<3> loop;; loop.again()) {
             turns.insert(++turn);
             w.flag.add(1, relaxed);
         }
