@@ -270,13 +270,17 @@ class Damage(Case):
         self.resume_completes()
 
     def test_a_child_that_dies_is_recorded_and_the_run_goes_on(self):
-        process = self.start()
-        self.wait_for_windows(2)
-        children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGKILL)
-        out, err = process.communicate(timeout=200)
-        self.assertEqual(process.returncode, 1, out + err)
-        killed = [w for w in timed(windows_of(self.out)) if "killed" in w["flags"]]
+        for attempt in range(5):  # one that dies between two windows takes none with it
+            self.out = self.folder / f"dies{attempt}"
+            process = self.start()
+            self.wait_for_windows(2)
+            children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            os.kill(int(children[0]), signal.SIGKILL)
+            out, err = process.communicate(timeout=200)
+            self.assertEqual(process.returncode, 1, out + err)
+            killed = [w for w in timed(windows_of(self.out)) if "killed" in w["flags"]]
+            if killed:
+                break
         self.assertEqual(len(killed), 1)
         self.assertIn("signal 9", killed[0]["checks"]["failed"][0])
         self.assertIsNone(killed[0]["ops_per_s"])
