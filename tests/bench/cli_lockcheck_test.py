@@ -49,7 +49,7 @@ class Lockcheck(unittest.TestCase):
     def test_sleeping_locks(self):
         found = self.verdicts("--locks=rwsem_3_8,rwsem_3_10", "--client=2w")
         self.assertEqual([each["verdict"] for each in found], ["exhaustive", "exhaustive"])
-        # rwsem_5_3 waits for two locations at once, which is judged too hard: docs/explore.md, "Known to be wrong".
+        # Not rwsem_5_3 where readers spin: its liveness verdict is open, docs/explore.md.
         rest = "--locks=mutex*,rwsem_3_*,rwsem_5_0*,rwsem_5_3.no_reader_spin,rwsem,rwsem.yield"
         self.assertEqual({each["failure"] for each in self.verdicts(rest, "--client=1r1w", "--budget=2000")}, {"none"})
 
