@@ -25,6 +25,7 @@ HEARTBEAT_S = 20  # how often a silent stage says where it is
 # Without and with --long: one Python file, one ctest entry.
 PYTHON_TEST_LIMIT_S = {False: 1800, True: 6 * 3600}
 ENTRY_LIMIT_S = {False: 600, True: 6 * 3600}
+STEPS_TOLD = 16  # how many of the longest commands are named at the end
 BYTES_PER_COMPILER = 2 * 1024 ** 3  # a translation unit that instantiates every lock, under a sanitizer
 # What the clang stage builds and runs without --long, for one lock in so many.
 CLANG_TESTS = ("platform_native_native_test", "platform_fences_native_test", "platform_litmus_coop_test",
@@ -85,6 +86,7 @@ class Runner:
         self.started = time.monotonic()
         self.reports = root / "build" / "tests"
         self.last_progress = 0.0
+        self.steps = []  # (seconds, name) of each command, in the order of their ends
         shutil.rmtree(self.reports, ignore_errors=True)
         self.reports.mkdir(parents=True)
         self.environment = dict(os.environ, LOCKBENCH_BUILD_DIR=str(root / "build" / "release"))
@@ -101,7 +103,7 @@ class Runner:
     def call(self, name, command, environment=None, limit_s=None):
         """Runs a command with its output in a log; returns its status. Shows the end of the log if it fails."""
         log = self.reports / f"{name.replace('/', '_').replace(' ', '_')}.log"
-        lines = []
+        lines, began = [], time.monotonic()
         with open(log, "w", encoding="utf-8") as file:
             process = subprocess.Popen([str(part) for part in command], cwd=self.root, stdout=subprocess.PIPE,
                                        stderr=subprocess.STDOUT, text=True, errors="replace",
@@ -124,10 +126,15 @@ class Runner:
                 process.stdout.close()
                 if guard:
                     guard.cancel()
+                self.steps.append((time.monotonic() - began, name))
         if status != 0:
             self.say(f"{name}: failed with status {status}; the end of {log.relative_to(self.root)}:")
             print("".join(lines[-40:]).rstrip(), flush=True)
         return status
+
+    def slowest(self):
+        """Where the time went, longest first."""
+        return ", ".join(f"{name} {seconds:.0f} s" for seconds, name in sorted(self.steps, reverse=True)[:STEPS_TOLD])
 
     def soak(self):
         """What tells the tests to take their time. Only without sanitizers, which would make days of it."""
@@ -300,6 +307,8 @@ def main(arguments, root=HERE.parent):
         print(f"skipped: {line}")
     for line in total.failed:
         print(f"FAILED: {line}")
+    print("\n".join(lines))
+    print(f"longest: {runner.slowest()}")
     if left_out:
         print(left_out)
     if runner.options.long and not interrupted:

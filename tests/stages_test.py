@@ -190,6 +190,9 @@ EOT
         self.assertRegex(each["clang"], "^3 passed, 0 failed, 2 skipped")
         self.assertRegex(each["aarch64"], "^8 passed, 0 failed, 4 skipped")
         self.assertEqual(lines[-1], f"{STYLE + 22} passed, 0 failed, 12 skipped")
+        # Where the time went stands at the end, where a log that is cut still has it.
+        self.assertRegex(lines[-2], "^longest: .*release build [0-9]+ s")
+        self.assertRegex(lines[-3], "^aarch64: 8 passed, 0 failed, 4 skipped, [0-9]+ s$")
         calls = "\n".join(self.stubs.calls())
         self.assertIn("cmake --build build/tsan --parallel", calls)
         self.assertIn("--target locks_x_native_test", calls)

@@ -4,15 +4,24 @@
 //   FAKE_PMU_REFUSE, FAKE_PMU_REFUSE_KERNEL  an errno for every call, for calls that count the kernel
 //   FAKE_PMU_LOG                             a file that gets a line a hardware event: type config config1
 // With LIBPFM_FORCE_PMU it is the PMU of any CPU that libpfm4 knows.
+#include <charconv>
+#include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include "tests/bench/fake_kernel.hpp"
 
 namespace {
 
 void take(const char* name, int& value) {
-    const char* text = std::getenv(name);
-    value = text == nullptr ? value : std::atoi(text);
+    const char* set = std::getenv(name);
+    if (set == nullptr) return;
+    const std::string_view text = set;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) {
+        std::fprintf(stderr, "%s=%s is no number\n", name, set);
+        std::abort();
+    }
 }
 
 bool switch_on() {
@@ -28,6 +37,6 @@ bool switch_on() {
 }
 
 // Defined after the kernel, so made after it.
-const bool switched_on = switch_on();
+const bool kSwitchedOn = switch_on();
 
 }  // namespace
