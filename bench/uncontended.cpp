@@ -23,9 +23,13 @@ using nlohmann::json;
 constexpr std::int64_t kBatch = 2048;
 // Length of one calibrated run; the spread comes from the blocks, each a process of its own.
 constexpr double kMinTime = 0.002;
-// Spaced costs are differences of two times many times as long. What a neighbour on the core does to the gap changes
-// from one ten milliseconds to the next, so gap, lock and floor are measured beside one another, several times over.
-constexpr std::size_t kSpacedRounds = 5;
+// Spaced costs are differences of two times many times as long, and what a neighbour on the core or the clock rate does
+// to the CPU moves both. So gap, lock and floor are measured within some three milliseconds, every second time in the
+// reverse order, which takes out a drift; round for round over all cases, so that a bad second falls on all of them; and
+// of a case's rounds those count that took least time in all, for in them nothing disturbed any of the three.
+constexpr std::size_t kSpacedRounds = 41;
+constexpr std::size_t kRoundsThatCount = 11;
+constexpr double kSpacedTime = 0.0005;
 
 struct Case {
     const LockRunner* lock;
@@ -64,7 +68,7 @@ std::string case_name(std::size_t index, std::size_t round, const char* part) {
     return "uncontended" + std::to_string(index) + "_" + std::to_string(round) + part;
 }
 
-// What one case came to: medians over its rounds.
+// What one round of a case came to, and the medians over its rounds.
 struct Measured {
     double cost_ns = 0;
     double floor_ns = 0;
@@ -95,21 +99,27 @@ std::vector<Case> cases_of(const RunPlan& plan) {
 std::size_t rounds_of(const Case& one) { return one.spacing == Spacing::spaced ? kSpacedRounds : 1; }
 
 Measured measured(const Case& one, std::size_t index, std::map<std::string, Collector::Entry>& entries) {
-    std::vector<double> costs;
-    std::vector<double> floors;
-    std::vector<double> gaps;
-    Measured out;
+    std::vector<Measured> rounds;
     for (std::size_t round = 0; round < rounds_of(one); ++round) {
         const Collector::Entry& lock = entries[case_name(index, round, "lock")];
         const double gap = one.spacing == Spacing::spaced ? entries[case_name(index, round, "gap")].ns : 0;
-        costs.push_back(lock.ns - gap);
-        floors.push_back(entries[case_name(index, round, "floor")].ns - gap);
-        gaps.push_back(gap);
-        out.iterations += lock.iterations;
+        rounds.push_back({lock.ns - gap, entries[case_name(index, round, "floor")].ns - gap, gap, lock.iterations});
     }
-    out.cost_ns = median(std::move(costs));
-    out.floor_ns = median(std::move(floors));
-    out.gap_ns = median(std::move(gaps));
+    const auto in_all = [](const Measured& round) { return round.cost_ns + round.floor_ns + 3 * round.gap_ns; };
+    std::sort(rounds.begin(), rounds.end(),
+              [&](const Measured& a, const Measured& b) { return in_all(a) < in_all(b); });
+    rounds.resize(std::min(rounds.size(), kRoundsThatCount));
+    const auto middle = [&rounds](double Measured::*part) {
+        std::vector<double> values;
+        for (const Measured& round : rounds) {
+            values.push_back(round.*part);
+        }
+        return median(std::move(values));
+    };
+    Measured out{middle(&Measured::cost_ns), middle(&Measured::floor_ns), middle(&Measured::gap_ns), 0};
+    for (const Measured& round : rounds) {
+        out.iterations += round.iterations;
+    }
     return out;
 }
 
@@ -164,21 +174,32 @@ void measure_uncontended(const RunPlan& plan, std::uint32_t block, CpuId cpu,
     for (std::size_t i = cases.size(); i > 1; --i) {
         std::swap(cases[i - 1], cases[random.below(static_cast<std::uint32_t>(i))]);
     }
+    struct Part {
+        const char* name;
+        PairLoop loop;
+    };
     const auto add = [](const std::string& name, PairLoop loop, Spacing spacing) {
         benchmark::RegisterBenchmark(name.c_str(),
                                      [loop, spacing](benchmark::State& state) { loop_body(state, loop, spacing); })
             ->UseRealTime()
-            ->MinTime(kMinTime)
+            ->MinTime(spacing == Spacing::spaced ? kSpacedTime : kMinTime)
             ->Unit(benchmark::kNanosecond);
     };
-    for (std::size_t i = 0; i < cases.size(); ++i) {
-        for (std::size_t round = 0; round < rounds_of(cases[i]); ++round) {
-            // One after the other: they share the state of the machine, so their ratio is of this moment.
-            if (cases[i].spacing == Spacing::spaced) {
-                add(case_name(i, round, "gap"), &gap_loop, Spacing::spaced);
+    for (std::size_t round = 0; round < kSpacedRounds; ++round) {
+        for (std::size_t i = 0; i < cases.size(); ++i) {
+            if (round >= rounds_of(cases[i])) {
+                continue;
             }
-            add(case_name(i, round, "lock"), cases[i].loop(), cases[i].spacing);
-            add(case_name(i, round, "floor"), cases[i].floor(), cases[i].spacing);
+            std::vector<Part> parts = {{"lock", cases[i].loop()}, {"floor", cases[i].floor()}};
+            if (cases[i].spacing == Spacing::spaced) {
+                parts.insert(parts.begin(), {"gap", &gap_loop});
+            }
+            if (round % 2 == 1) {
+                std::reverse(parts.begin(), parts.end());
+            }
+            for (const Part& part : parts) {
+                add(case_name(i, round, part.name), part.loop, cases[i].spacing);
+            }
         }
     }
     Collector collector;
