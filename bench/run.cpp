@@ -120,8 +120,9 @@ class Runner {
     }
 
     // A child that dies takes the window in flight with it; that window is recorded as killed and the block goes on in
-    // a new child.
+    // a new child. Two that die one after the other before they measured anything end the run.
     int run_block(std::uint32_t block) {
+        bool fruitless = false;
         while (!block_done(block) && !interrupted) {
             BlockProcess child(files_.dir(), block);
             std::optional<std::uint64_t> in_flight;
@@ -143,10 +144,18 @@ class Runner {
             }
             if (in_flight.has_value()) {
                 record_killed(*in_flight, check.empty() ? end.text : check);
-            } else if (end.exit_code != kExitFailed || !progressed_) {
-                fmt::print(stderr, "lockbench: the process of block {} {} before it measured anything.\n", block,
-                           end.text);
-                return kExitFailed;
+            } else if (end.exit_code != kExitFailed) {
+                failures_.push_back(fmt::format("block {}: the process {} between two windows", block, end.text));
+            }
+            if (!in_flight.has_value() && !progressed_) {
+                if (fruitless) {
+                    fmt::print(stderr, "lockbench: the process of block {} {} before it measured anything.\n", block,
+                               end.text);
+                    return kExitFailed;
+                }
+                fruitless = true;
+            } else {
+                fruitless = false;
             }
             progressed_ = false;
         }
@@ -178,14 +187,14 @@ class Runner {
         done_.insert(order);
         progress_.done();
         files_.mend_windows();  // it may have died in the middle of its line
-        if (orders_done(files_).count(order) != 0) {
-            return;  // it died between its last line and telling so
-        }
         const PlannedWindow& window = plan_.windows[order];
         const PlannedCell& cell = plan_.cells[window.cell];
         const std::string text = fmt::format("the process {}", why);
         failures_.push_back(
             fmt::format("{} {} {} threads: {}", cell.workload->info->name, cell.lock->info.name, cell.threads, text));
+        if (orders_done(files_).count(order) != 0) {
+            return;  // it died between its last line and telling so
+        }
         WindowWriter(files_.windows_jsonl()).append(killed_window(plan_, window, text));
     }
 

@@ -270,7 +270,7 @@ class Damage(Case):
         self.resume_completes()
 
     def test_a_child_that_dies_is_recorded_and_the_run_goes_on(self):
-        for attempt in range(5):  # one that dies between two windows takes none with it
+        for attempt in range(5):  # some die between two windows and take none with them
             self.out = self.folder / f"dies{attempt}"
             process = self.start()
             self.wait_for_windows(2)
@@ -278,14 +278,34 @@ class Damage(Case):
             os.kill(int(children[0]), signal.SIGKILL)
             out, err = process.communicate(timeout=200)
             self.assertEqual(process.returncode, 1, out + err)
+            self.assertIn("signal 9", out + err)
+            # Wherever it died, all windows of the plan are there, each once.
+            run = json.loads((self.out / "run.json").read_text())
+            orders = [w["order"] for w in timed(windows_of(self.out))]
+            self.assertEqual(sorted(orders), sorted(range(len(run["plan"]["order"]))), out + err)
             killed = [w for w in timed(windows_of(self.out)) if "killed" in w["flags"]]
             if killed:
                 break
         self.assertEqual(len(killed), 1)
         self.assertIn("signal 9", killed[0]["checks"]["failed"][0])
         self.assertIsNone(killed[0]["ops_per_s"])
-        run = json.loads((self.out / "run.json").read_text())
-        self.assertEqual(len(timed(windows_of(self.out))), len(run["plan"]["order"]))
+
+    def test_children_that_die_before_they_measure_anything_end_the_run(self):
+        script = self.folder / "assassin"
+        script.write_text("import os, pathlib, signal, subprocess, sys, time\n"
+                          "process = subprocess.Popen(sys.argv[1:])\n"
+                          "tasks = pathlib.Path(f'/proc/{process.pid}/task/{process.pid}/children')\n"
+                          "while process.poll() is None:\n"
+                          "    try:\n"
+                          "        for child in tasks.read_text().split():\n"
+                          "            os.kill(int(child), signal.SIGKILL)\n"
+                          "    except OSError:\n"
+                          "        pass\n"
+                          "sys.exit(process.returncode)\n")
+        result = subprocess.run([sys.executable, str(script), str(TOOL), "run", f"--out={self.out}", *SMALL],
+                                capture_output=True, text=True, timeout=120, check=False)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("before it measured anything", result.stderr)
 
     def test_a_full_disk_keeps_whole_windows(self):
         # A limit on file size stands for the full disk: the same write fails, after a part of a line.
