@@ -41,14 +41,14 @@ constexpr Type kNumberOrNull = {"a number or null",
 constexpr Type kHalf = {"\"a\", \"b\" or null",
                         [](const json& value) { return value.is_null() || value == "a" || value == "b"; }};
 
-struct Field {
+struct Wanted {
     const char* name;
     const Type& type;
 };
 
-void check_fields(const json& object, std::span<const Field> fields, const std::string& where,
+void check_fields(const json& object, std::span<const Wanted> fields, const std::string& where,
                   const std::string& prefix = "") {
-    for (const Field& field : fields) {
+    for (const Wanted& field : fields) {
         if (!object.contains(field.name)) {
             throw UsageError(fmt::format("{} is damaged: it has no '{}{}'.", where, prefix, field.name));
         }
@@ -65,13 +65,13 @@ void check_object(const json& value, const std::string& where) {
     }
 }
 
-constexpr Field kRun[] = {{"tool", kText},   {"status", kText},   {"started_at", kText},  {"host", kObject},
+constexpr Wanted kRun[] = {{"tool", kText},   {"status", kText},   {"started_at", kText},  {"host", kObject},
                           {"plan", kObject}, {"locks", kObjects}, {"workloads", kObjects}};
-constexpr Field kPlan[] = {{"window_ms", kNumber}, {"warmup_ms", kNumber}};
-constexpr Field kWorkload[] = {{"name", kText}, {"ops", kObjects}};
-constexpr Field kOp[] = {{"name", kText}, {"headline", kBool}};
-constexpr Field kWarning[] = {{"code", kText}, {"text", kText}};
-constexpr Field kWindow[] = {{"platform", kText},
+constexpr Wanted kPlan[] = {{"window_ms", kNumber}, {"warmup_ms", kNumber}};
+constexpr Wanted kWorkload[] = {{"name", kText}, {"ops", kObjects}};
+constexpr Wanted kOp[] = {{"name", kText}, {"headline", kBool}};
+constexpr Wanted kWarning[] = {{"code", kText}, {"text", kText}};
+constexpr Wanted kWindow[] = {{"platform", kText},
                              {"machine", kText},
                              {"workload", kText},
                              {"lock", kText},
@@ -86,10 +86,10 @@ constexpr Field kWindow[] = {{"platform", kText},
                              {"lock_home", kText},
                              {"ops_per_s", kNumbersOrNull},
                              {"uncontended", kObjectOrNull}};
-constexpr Field kMeasured[] = {{"order", kCount}, {"ops", kNumbersOrNull}, {"overlap", kNumberOrNull}};
-constexpr Field kChecks[] = {{"passed", kBool}, {"failed", kTexts}};
-constexpr Field kCost[] = {{"cost_ns", kNumber}, {"floor_ns", kNumber}, {"iterations", kCount}};
-constexpr Field kCostParams[] = {{"mode", kText}, {"spacing", kText}};
+constexpr Wanted kMeasured[] = {{"order", kCount}, {"ops", kNumbersOrNull}, {"overlap", kNumberOrNull}};
+constexpr Wanted kChecks[] = {{"passed", kBool}, {"failed", kTexts}};
+constexpr Wanted kCost[] = {{"cost_ns", kNumber}, {"floor_ns", kNumber}, {"iterations", kCount}};
+constexpr Wanted kCostParams[] = {{"mode", kText}, {"spacing", kText}};
 
 }  // namespace
 
@@ -104,17 +104,17 @@ void check_run(const json& run, const std::string& where) {
         }
     }
     if (run.contains("resumed")) {
-        check_fields(run, std::initializer_list<Field>{{"resumed", kTexts}}, where);
+        check_fields(run, std::initializer_list<Wanted>{{"resumed", kTexts}}, where);
     }
     if (run.at("host").contains("warnings")) {
-        check_fields(run.at("host"), std::initializer_list<Field>{{"warnings", kObjects}}, where, "host.");
+        check_fields(run.at("host"), std::initializer_list<Wanted>{{"warnings", kObjects}}, where, "host.");
         for (const json& warning : run.at("host").at("warnings")) {
             check_fields(warning, kWarning, where, "host.warnings.");
         }
     }
     for (const char* fact : {"cpu", "memory", "load"}) {
         if (run.at("host").contains(fact)) {
-            check_fields(run.at("host"), std::initializer_list<Field>{{fact, kObjectOrNull}}, where, "host.");
+            check_fields(run.at("host"), std::initializer_list<Wanted>{{fact, kObjectOrNull}}, where, "host.");
         }
     }
 }
@@ -128,7 +128,7 @@ void check_window(const json& window, const std::string& where) {
         return;
     }
     check_fields(window.at("params"), kCostParams, where, "params.");
-    check_fields(window, std::initializer_list<Field>{{"uncontended", kObject}}, where);
+    check_fields(window, std::initializer_list<Wanted>{{"uncontended", kObject}}, where);
     check_fields(window.at("uncontended"), kCost, where, "uncontended.");
 }
 

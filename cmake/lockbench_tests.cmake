@@ -11,7 +11,7 @@ endif()
 
 set(LOCKBENCH_TEST_TIMEOUT 600 CACHE STRING "Seconds that one test executable may take; soaks need more")
 
-set(LOCKBENCH_TEST_EVERY 1 CACHE STRING "The native tests go through one lock in so many; 1: all")
+set(LOCKBENCH_TEST_EVERY 1 CACHE STRING "The tests that go through all locks take one in so many; 1: all")
 
 set(test_headers <gtest/gtest.h> <algorithm> <array> <functional> <map> <memory> <optional> <set> <string> <vector>)
 lockbench_precompiled_set(lockbench_test_headers "lockbench_workloads;GTest::gtest" ${test_headers})
@@ -50,9 +50,10 @@ function(lockbench_add_test source)
     endif()
     add_test(NAME ${folder}/${short} COMMAND ${target})
     set(labels ${folder})
-    if(folder STREQUAL "locks" AND short MATCHES "_coop$" AND NOT short MATCHES "^contract")
-        # What one lock does step by step: left out of the sanitizers' stage unless --long asks for all.
-        list(APPEND labels eras)
+    if((folder STREQUAL "locks" AND short MATCHES "_coop$" AND NOT short MATCHES "^contract") OR short STREQUAL "canary")
+        # What one lock does step by step, and the check of the checks: left out of the sanitizers' stage unless --long
+        # asks for all.
+        list(APPEND labels unsanitized)
     endif()
     if(short MATCHES "_native$")
         list(APPEND labels native)

@@ -117,13 +117,17 @@ def clang_tidy(root, build, jobs, say):
     checker = Checker(root, build, version)
     counts, done = Counts(), 0
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for results in pool.map(checker.check, groups(checker.commands)):
-            for path, code, output in results:
-                done += 1
-                if code != 0:
-                    say(output.rstrip())
-                counts.add(Counts.of(f"clang-tidy {path}", code == 0))
-            say(f"clang-tidy {done}/{len(checker.commands)} {results[-1][0]}", progress=True)
+        try:
+            for results in pool.map(checker.check, groups(checker.commands)):
+                for path, code, output in results:
+                    done += 1
+                    if code != 0:
+                        say(output.rstrip())
+                    counts.add(Counts.of(f"clang-tidy {path}", code == 0))
+                say(f"clang-tidy {done}/{len(checker.commands)} {results[-1][0]}", progress=True)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     if not checker.commands:
         counts.failed.append("clang-tidy: the compile database names no file of the project")
     return counts

@@ -16,9 +16,9 @@ Installs missing Debian packages, then runs, and goes on after a failure:
   style       house rules, clang-format, shellcheck, flake8
   release     builds the release preset, all its ctest entries, and the Python tests
   clang-tidy  every translation unit
-  asan-ubsan  builds and tests under the address and undefined-behaviour sanitizers; the tests of what
-              single locks do step by step only with --long
-  tsan        builds and runs the native tests under the thread sanitizer
+  asan-ubsan  builds and tests under the address and undefined-behaviour sanitizers, for a sample of the locks
+              (--long: for all, and the tests of what single locks do step by step)
+  tsan        builds and runs the native tests under the thread sanitizer, for a sample of the locks (--long: for all)
   clang       builds some tests with Clang and runs them (--long: the whole product and all tests)
   aarch64     builds the native tests for AArch64 with LSE and with exclusive loads and stores, for some locks (--long:
               for all), checks the instructions, runs them under qemu's user mode

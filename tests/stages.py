@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """Runs the stages of tests/run.sh one after the other, keeps going after a failure, and totals what they counted."""
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -27,10 +28,12 @@ PYTHON_TEST_LIMIT_S = {False: 1800, True: 6 * 3600}
 ENTRY_LIMIT_S = {False: 600, True: 6 * 3600}
 STEPS_TOLD = 16  # how many of the longest commands are named at the end
 BYTES_PER_COMPILER = 2 * 1024 ** 3  # a translation unit that instantiates every lock, under a sanitizer
-# What the clang stage builds and runs without --long, for one lock in so many.
+# What the clang stage builds and runs without --long.
 CLANG_TESTS = ("platform_native_native_test", "platform_fences_native_test", "platform_litmus_coop_test",
                "locks_contract_native_test", "workloads_rmap_counts_native_test")
-CLANG_ONE_IN = 7
+# One lock in so many is tested by these builds without --long: it is the tests' compilation that takes minutes. The
+# release build tests all.
+ONE_LOCK_IN = {"asan-ubsan": 5, "tsan": 3, "clang": 7}
 # The AArch64 builds: preset, its atomics, and of how many locks the tests take one, without and with --long; None: not
 # built. Compiling the tests for every lock takes minutes of CPU; the two samples differ.
 AARCH64 = (("aarch64", "lse", {False: 4, True: 1}), ("aarch64-llsc", "llsc", {False: 7, True: 1}),
@@ -87,6 +90,8 @@ class Runner:
         self.reports = root / "build" / "tests"
         self.last_progress = 0.0
         self.steps = []  # (seconds, name) of each command, in the order of their ends
+        self.live = set()  # the processes of the lanes
+        self.interrupted = False
         shutil.rmtree(self.reports, ignore_errors=True)
         self.reports.mkdir(parents=True)
         self.environment = dict(os.environ, LOCKBENCH_BUILD_DIR=str(root / "build" / "release"))
@@ -110,6 +115,7 @@ class Runner:
                                        env={**self.environment, **(environment or {})}, start_new_session=True)
             # A hung test may leave children: the whole session goes.
             guard = threading.Timer(limit_s, end_session, (process, signal.SIGKILL)) if limit_s else None
+            self.live.add(process)
             if guard:
                 guard.start()
             try:
@@ -124,13 +130,26 @@ class Runner:
                 raise
             finally:
                 process.stdout.close()
+                self.live.discard(process)
                 if guard:
                     guard.cancel()
                 self.steps.append((time.monotonic() - began, name))
+        if self.interrupted:
+            raise KeyboardInterrupt  # which only the main thread gets by itself
         if status != 0:
             self.say(f"{name}: failed with status {status}; the end of {log.relative_to(self.root)}:")
             print("".join(lines[-40:]).rstrip(), flush=True)
         return status
+
+    def interrupt(self):
+        """Ends what other lanes run."""
+        self.interrupted = True
+        for process in list(self.live):
+            end_session(process, signal.SIGTERM)
+
+    def sample(self, preset):
+        """The setting for the locks that a build's tests go through."""
+        return [f"-DLOCKBENCH_TEST_EVERY={1 if self.options.long else ONE_LOCK_IN[preset]}"]
 
     def slowest(self):
         """Where the time went, longest first."""
@@ -205,17 +224,19 @@ class Runner:
         return lint_cpp.clang_tidy(self.root, self.root / "build" / "release", self.jobs, self.say)
 
     def asan_ubsan(self):
-        """Without --long not what single locks do step by step: the contract goes through every lock's paths too."""
-        return self.preset("asan-ubsan", selection=() if self.options.long else ("--label-exclude", "^eras$"))
+        """Without --long not what single locks do step by step, and the contract and the rmap for some locks."""
+        return self.preset("asan-ubsan", settings=self.sample("asan-ubsan"),
+                           selection=() if self.options.long else ("--label-exclude", "^unsanitized$"))
 
     def tsan(self):
-        return self.preset("tsan", only_selected=True, wrapper=fixed_addresses(self.root))
+        return self.preset("tsan", only_selected=True, wrapper=fixed_addresses(self.root),
+                           settings=self.sample("tsan"))
 
     def clang(self):
         """The other compiler: some tests for some locks, with --long the whole product and all tests."""
         if self.options.long:
-            return self.preset("clang", settings=["-DLOCKBENCH_TEST_EVERY=1"])
-        counts = self.build("clang", CLANG_TESTS, [f"-DLOCKBENCH_TEST_EVERY={CLANG_ONE_IN}"])
+            return self.preset("clang", settings=self.sample("clang"))
+        counts = self.build("clang", CLANG_TESTS, self.sample("clang"))
         if not counts.failed:
             names = "|".join(target.removesuffix("_test").replace("_", "/", 1) for target in CLANG_TESTS)
             counts.add(self.ctest("clang", arguments=("-R", f"^({names})$")))
@@ -283,25 +304,54 @@ def record(root, lines, total):
     return path
 
 
-def main(arguments, root=HERE.parent):
-    runner = Runner(root, Options.parse(arguments))
-    stages, left_out = plan(runner)
-    total, lines, interrupted = Counts(), [], False
-    for number, (name, stage) in enumerate(stages, 1):
-        runner.say(f"== {name} (stage {number} of {len(stages)})")
-        began = time.monotonic()
-        try:
-            counts = stage()
-        except KeyboardInterrupt:
-            interrupted = True
-            runner.say(f"{name}: interrupted; what ran before it stands below")
-            break
-        except Exception as error:  # pylint: disable=broad-except
-            # The other stages still say something.
-            counts = Counts(failed=[f"{name}: {type(error).__name__}: {error}"])
-        total.add(counts)
-        lines.append(f"{name}: {counts.line()}, {time.monotonic() - began:.0f} s")
-        runner.say(lines[-1])
+def run_stage(runner, name, stage, lines):
+    """The counts of a stage; its line goes to `lines`."""
+    began = time.monotonic()
+    try:
+        counts = stage()
+    except Exception as error:  # pylint: disable=broad-except
+        # The other stages still say something.
+        counts = Counts(failed=[f"{name}: {type(error).__name__}: {error}"])
+    lines.append(f"{name}: {counts.line()}, {time.monotonic() - began:.0f} s")
+    runner.say(lines[-1])
+    return counts
+
+
+def in_lanes(stages):
+    """The stages, each alone or with the one that it runs beside: the Python tests mostly wait, for windows to end."""
+    lanes = []
+    for stage in stages:
+        if lanes and stage[0] == "clang-tidy" and lanes[-1][-1][0] == "python":
+            lanes[-1].append(stage)
+        else:
+            lanes.append([stage])
+    return lanes
+
+
+def run_lanes(runner, lanes, total, lines):
+    """Runs stages beside one another, the last in this thread."""
+    found = []
+
+    def in_background(lane):
+        with contextlib.suppress(KeyboardInterrupt):  # the main thread has it too
+            found.append(run_stage(runner, *lane, lines))
+
+    beside = [threading.Thread(target=in_background, args=(lane,)) for lane in lanes[:-1]]
+    for thread in beside:
+        thread.start()
+    try:
+        found.append(run_stage(runner, *lanes[-1], lines))
+        for thread in beside:
+            thread.join()
+    except KeyboardInterrupt:
+        runner.interrupt()
+        raise
+    finally:
+        for counts in found:
+            total.add(counts)
+
+
+def summary(runner, total, lines, left_out):
     print()
     for line in total.skipped:
         print(f"skipped: {line}")
@@ -311,6 +361,23 @@ def main(arguments, root=HERE.parent):
     print(f"longest: {runner.slowest()}")
     if left_out:
         print(left_out)
+
+
+def main(arguments, root=HERE.parent):
+    runner = Runner(root, Options.parse(arguments))
+    stages, left_out = plan(runner)
+    total, lines, interrupted, number = Counts(), [], False, 0
+    for lanes in in_lanes(stages):
+        for name, _ in lanes:
+            number += 1
+            runner.say(f"== {name} (stage {number} of {len(stages)})")
+        try:
+            run_lanes(runner, lanes, total, lines)
+        except KeyboardInterrupt:
+            interrupted = True
+            runner.say(f"{lanes[-1][0]}: interrupted; what ran before it stands below")
+            break
+    summary(runner, total, lines, left_out)
     if runner.options.long and not interrupted:
         selection = [f"only ctest {' '.join(runner.options.ctest)}"] if runner.options.ctest else []
         path = record(root, lines + selection + ([left_out] if left_out else []), total)

@@ -191,14 +191,16 @@ EOT
         self.assertRegex(each["aarch64"], "^8 passed, 0 failed, 4 skipped")
         self.assertEqual(lines[-1], f"{STYLE + 22} passed, 0 failed, 12 skipped")
         # Where the time went stands at the end, where a log that is cut still has it.
-        self.assertRegex(lines[-2], "^longest: .*release build [0-9]+ s")
+        self.assertRegex(lines[-2], "^longest: .* [0-9]+ s, .* [0-9]+ s$")
         self.assertRegex(lines[-3], "^aarch64: 8 passed, 0 failed, 4 skipped, [0-9]+ s$")
         calls = "\n".join(self.stubs.calls())
         self.assertIn("cmake --build build/tsan --parallel", calls)
         self.assertIn("--target locks_x_native_test", calls)
         self.assertIn("--target platform_native_native_test platform_fences_native_test", calls)
         self.assertIn("-R ^(platform/native_native|", calls)
-        self.assertIn("-DLOCKBENCH_TEST_EVERY=4", calls)
+        for preset, one_in in (("asan-ubsan", 5), ("tsan", 3), ("clang", 7), ("aarch64", 4), ("aarch64-llsc", 7)):
+            self.assertRegex(calls, f"cmake --preset {preset} .*-DLOCKBENCH_TEST_EVERY={one_in} ")
+        self.assertIn("ctest --preset asan-ubsan --label-exclude ^unsanitized$", calls)
         self.assertNotIn("LONG=1", calls)
 
     def test_the_guest_runs_once_and_by_ctest(self):
@@ -268,7 +270,8 @@ EOT
         self.assertIn("python LONG=1", calls)
         self.assertFalse([call for call in calls if "--preset tsan" in call and "LONG=1" in call])
         self.assertIn("-DLOCKBENCH_TEST_TIMEOUT=21600", "\n".join(calls))
-        self.assertEqual(sum("-DLOCKBENCH_TEST_EVERY=1" in call for call in calls), 4)
+        self.assertEqual(sum("-DLOCKBENCH_TEST_EVERY=1" in call for call in calls), 6)
+        self.assertFalse([call for call in calls if "unsanitized" in call])
         self.assertFalse([call for call in calls if "platform_native_native_test" in call])
         kept = next((self.root / "results").glob("long-*.txt")).read_text()
         self.assertIn("commit unknown", kept)
@@ -297,19 +300,47 @@ EOT
         self.assertEqual(status, 1)
         self.assertIn("FAILED: tests/sample_test.py: ended with status -9 before it could report", lines)
 
-    def test_an_interrupt_ends_the_children_and_keeps_what_was_counted(self):
-        self.stubs.tool("cmake", "exec sleep 1000")
+    def interrupted_after(self, said):
         code = f"import sys, pathlib; sys.path.insert(0, {str(HERE)!r}); import stages\n" \
                f"sys.exit(stages.main([], pathlib.Path({str(self.root)!r})))"
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for line in process.stdout:
-            if "== release" in line:
+            if said in line:
                 break
         time.sleep(1)
         process.send_signal(signal.SIGINT)
         shown, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 130)
-        self.assertEqual(shown.splitlines()[-1], f"{STYLE} passed, 0 failed, 0 skipped")
+        return shown.splitlines()[-1]
+
+    def test_an_interrupt_ends_the_children_and_keeps_what_was_counted(self):
+        self.stubs.tool("cmake", "exec sleep 1000")
+        self.assertEqual(self.interrupted_after("== release"), f"{STYLE} passed, 0 failed, 0 skipped")
+
+    def test_an_interrupt_ends_both_of_two_lanes(self):
+        self.write("tests/sample_test.py", "import time\ntime.sleep(1000)\n")
+        self.stubs.tool("clang-tidy", 'case "$*" in *--version*) exit 0;; esac; exec sleep 5')
+        self.assertEqual(self.interrupted_after("== clang-tidy"), f"{STYLE + 3} passed, 0 failed, 2 skipped")
+
+    def test_python_tests_and_clang_tidy_run_beside_one_another(self):
+        meeting = self.root / "meeting"
+        self.write("tests/sample_test.py", f"""
+            import pathlib
+            import time
+            import unittest
+
+
+            class T(unittest.TestCase):
+                def test_it(self):
+                    for _ in range(3000):
+                        if pathlib.Path({str(meeting)!r}).exists():
+                            return
+                        time.sleep(0.01)
+                    self.fail("clang-tidy did not start")
+            """.replace("\n            ", "\n"))
+        self.stubs.tool("clang-tidy", f'case "$*" in *--version*) exit 0;; esac; touch {meeting}')
+        status, lines = self.go()
+        self.assertEqual(status, 0, lines)
 
 
 if __name__ == "__main__":

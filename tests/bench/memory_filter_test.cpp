@@ -16,14 +16,15 @@
 #include "bench/memory.hpp"
 #include "platform/native.hpp"
 #include "tests/bench/in_child.hpp"
+#include "tests/bench/page_size.hpp"
 
 namespace lockbench {
 namespace {
 
+using test::page;
+
 using nlohmann::json;
 using testing::in_child;
-
-std::size_t page() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
 // From here on `number` fails with EPERM in this process, as under a container's filter.
 void forbid(unsigned number) {

@@ -13,9 +13,12 @@
 #include <vector>
 
 #include "bench/memory.hpp"
+#include "tests/bench/page_size.hpp"
 
 namespace lockbench {
 namespace {
+
+using test::page;
 
 constexpr int kBind = 2;  // MPOL_BIND and MPOL_INTERLEAVE of mbind(2)
 constexpr int kInterleave = 3;
@@ -30,8 +33,6 @@ struct Binding {
     bool was_touched;
 };
 std::vector<Binding> bindings;
-
-std::size_t page() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 
 bool touched(void* at) {
     unsigned char resident = 0;

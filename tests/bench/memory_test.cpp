@@ -16,10 +16,12 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/bench/page_size.hpp"
+
 namespace lockbench {
 namespace {
 
-std::size_t page() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+using test::page;
 
 // The kernel's line about a mapping: its policy and pages.
 std::string policy_of(const void* base) {

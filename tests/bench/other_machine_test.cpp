@@ -8,19 +8,12 @@
 #include <fstream>
 
 #include "bench/errors.hpp"
+#include "tests/bench/errors_of.hpp"
 
 namespace lockbench {
 namespace {
 
-template <typename Error, typename Call>
-std::string error_of(Call call) {
-    try {
-        static_cast<void>(call());
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "no error";
-}
+using test::error_of;
 
 class OtherMachine : public ::testing::Test {
   protected:

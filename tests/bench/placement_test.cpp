@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include "bench/errors.hpp"
+#include "tests/bench/errors_of.hpp"
 #include "tests/bench/topology_text.hpp"
 
 namespace lockbench {
 namespace {
 
 using Cpus = std::vector<CpuId>;
+using test::error_of;
 using test::from_text;
 using test::with_bare_node;
 using test::with_distances;
@@ -23,16 +25,6 @@ constexpr const char* kTwoVcpus = "pack:1 l3:1 core:2 pu:1";
 
 Cpus cpus_of(const Topology& topology, Placement placement, std::size_t threads) {
     return plan(topology, placement, threads).cpus;
-}
-
-template <typename Error, typename Call>
-std::string error_of(Call call) {
-    try {
-        call();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "no error";
 }
 
 TEST(placement, orders_on_four_sockets) {

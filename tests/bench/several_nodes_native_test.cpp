@@ -15,12 +15,13 @@
 #include "bench/pin.hpp"
 #include "bench/trial.hpp"
 #include "locks/rwlock_classic.hpp"
+#include "tests/bench/page_size.hpp"
 #include "workloads/rw_mix.hpp"
 
 namespace lockbench {
 namespace {
 
-std::size_t page() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+using test::page;
 
 NodePages pages_of(const void* base, std::size_t bytes) {
     NodePages pages;

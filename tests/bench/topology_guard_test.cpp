@@ -13,6 +13,7 @@
 #include "bench/host_setup.hpp"
 #include "bench/pin.hpp"
 #include "bench/topology.hpp"
+#include "tests/bench/errors_of.hpp"
 #include "tests/bench/in_child.hpp"
 #include "tests/bench/topology_text.hpp"
 
@@ -35,17 +36,8 @@ namespace lockbench {
 namespace {
 
 using test::from_text;
+using test::host_error;
 using test::replaced;
-
-template <typename Call>
-std::string host_error(Call call) {
-    try {
-        call();
-    } catch (const HostError& error) {
-        return error.what();
-    }
-    return "no HostError";
-}
 
 TEST(topology_guard, a_child_that_comes_through_is_no_error_and_one_that_refuses_is_its_error) {
     EXPECT_EQ(host_error([] { try_in_child("it", [] {}); }), "no HostError");

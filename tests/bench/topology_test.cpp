@@ -9,12 +9,14 @@
 
 #include "bench/errors.hpp"
 #include "bench/pin.hpp"
+#include "tests/bench/errors_of.hpp"
 #include "tests/bench/topology_text.hpp"
 
 namespace lockbench {
 namespace {
 
 using test::from_text;
+using test::host_error;
 using test::replaced;
 using test::with_bare_node;
 using test::with_distances;
@@ -22,16 +24,6 @@ using test::with_distances;
 constexpr const char* kMilan = "pack:2 [numa] l3:8 core:8 pu:2";
 constexpr const char* kFourSockets = "pack:4 [numa] l3:1 l2:10 core:1 pu:1";
 constexpr const char* kEightSmtLinux = "pack:8 [numa] l3:1 core:10 pu:2(indexes=2*80:1*2)";
-
-template <typename Call>
-std::string host_error(Call call) {
-    try {
-        call();
-    } catch (const HostError& error) {
-        return error.what();
-    }
-    return "no HostError";
-}
 
 TEST(topology, counts_what_the_description_says) {
     const Topology milan = load_synthetic(kMilan);

@@ -12,22 +12,16 @@
 #include "platform/coop.hpp"
 #include "platform/native.hpp"
 #include "tests/support/contract_scenes.hpp"
+#include "tests/support/types_of.hpp"
 
 namespace lockbench {
 namespace {
 
 using test::Survey;
 
-template <class List>
-struct ToTestTypes;
-template <class... Ls>
-struct ToTestTypes<TypeList<Ls...>> {
-    using type = ::testing::Types<Ls...>;
-};
-
 template <class L>
 class LockContract : public ::testing::Test {};
-TYPED_TEST_SUITE(LockContract, typename ToTestTypes<AllLocks<Coop>>::type, test::LockNames);
+TYPED_TEST_SUITE(LockContract, TestedOf<AllLocks<Coop>>, test::LockNames);
 
 constexpr unsigned kSeeds = 200;
 constexpr unsigned kMixSeeds = 400;  // for each number of threads

@@ -15,9 +15,9 @@ using test::survey;
 using Word = Coop::Atomic<std::uint32_t>;
 using Data = Coop::Plain<int>;
 
-constexpr unsigned kSeeds = 300;
+constexpr unsigned kSchedules = 300;
 
-bool is_set(std::uint32_t value) { return value != 0; }
+bool is_raised(std::uint32_t value) { return value != 0; }
 bool never_true(std::uint32_t) { return false; }
 
 CoopOptions with(CoopInjection CoopOptions::*kind, CoopInjection injection, unsigned threads = 2) {
@@ -27,11 +27,11 @@ CoopOptions with(CoopInjection CoopOptions::*kind, CoopInjection injection, unsi
 }
 
 TEST(Await, NobodyCanRunIsADeadlock) {
-    const Survey result = survey(plain_options(2), kSeeds, [](CoopWorld& world) {
+    const Survey result = survey(plain_options(2), kSchedules, [](CoopWorld& world) {
         auto& word = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
-                word.await(is_set, acquire);
+                word.await(is_raised, acquire);
             }
         });
     });
@@ -40,7 +40,7 @@ TEST(Await, NobodyCanRunIsADeadlock) {
 
 TEST(Await, AValueThatPassesByNeedNotBeSeen) {
     unsigned missed = 0;
-    const Survey result = survey(plain_options(2), kSeeds, [&](CoopWorld& world) {
+    const Survey result = survey(plain_options(2), kSchedules, [&](CoopWorld& world) {
         auto& word = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
@@ -55,18 +55,18 @@ TEST(Await, AValueThatPassesByNeedNotBeSeen) {
     });
     EXPECT_TRUE(result.passed()) << result;
     EXPECT_GT(missed, 0U);
-    EXPECT_LT(missed, kSeeds);
+    EXPECT_LT(missed, kSchedules);
 }
 
 TEST(AwaitUntil, TellsWhichStopFired) {
-    const Survey result = survey(plain_options(2), kSeeds, [](CoopWorld& world) {
+    const Survey result = survey(plain_options(2), kSchedules, [](CoopWorld& world) {
         auto& word = world.make<Word>(0U);
         auto& other = world.make<Word>(0U);
         auto& data = world.make<Data>(0);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
                 const int which = word.await_until(never_true, relaxed, Coop::never(),
-                                                   Coop::when(other, is_set, acquire), Coop::cancelled());
+                                                   Coop::when(other, is_raised, acquire), Coop::cancelled());
                 check(which == 2, "the second stop fired");
                 check(data.get() == 1, "the stop's own order holds");
             } else {
@@ -80,13 +80,13 @@ TEST(AwaitUntil, TellsWhichStopFired) {
 
 TEST(AwaitUntil, EitherMayBeSeenWhenBothHold) {
     std::array<unsigned, 2> which{};
-    const Survey result = survey(plain_options(2), kSeeds, [&](CoopWorld& world) {
+    const Survey result = survey(plain_options(2), kSchedules, [&](CoopWorld& world) {
         auto& word = world.make<Word>(0U);
         auto& other = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
                 ++which[static_cast<std::size_t>(
-                    word.await_until(is_set, relaxed, Coop::when(other, is_set, relaxed)))];
+                    word.await_until(is_raised, relaxed, Coop::when(other, is_raised, relaxed)))];
             } else {
                 other.store(1, release);
                 word.store(1, release);
@@ -99,21 +99,21 @@ TEST(AwaitUntil, EitherMayBeSeenWhenBothHold) {
 }
 
 TEST(AwaitUntil, MustStopsRescue) {
-    const Survey deadline = survey(plain_options(2), kSeeds, [](CoopWorld& world) {
+    const Survey deadline = survey(plain_options(2), kSchedules, [](CoopWorld& world) {
         auto& word = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
             const Nanoseconds begin = Coop::now();
             const Nanoseconds wait = tid == 0 ? 4'000'000 : 1'000'000;
-            check(word.await_until(is_set, relaxed, Coop::after(wait)) == 1, "the deadline came");
+            check(word.await_until(is_raised, relaxed, Coop::after(wait)) == 1, "the deadline came");
             check(Coop::now() >= begin + wait, "not before its time");
         });
     });
     EXPECT_TRUE(deadline.passed()) << deadline;
-    const Survey asleep = survey(plain_options(2), kSeeds, [](CoopWorld& world) {
+    const Survey asleep = survey(plain_options(2), kSchedules, [](CoopWorld& world) {
         auto& word = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
-                check(word.await_until(is_set, relaxed, Coop::not_running(1)) == 1, "the other went to sleep");
+                check(word.await_until(is_raised, relaxed, Coop::not_running(1)) == 1, "the other went to sleep");
                 Coop::wake(1);
             } else {
                 Coop::sleep_prepare();
@@ -122,11 +122,11 @@ TEST(AwaitUntil, MustStopsRescue) {
         });
     });
     EXPECT_TRUE(asleep.passed()) << asleep;
-    const Survey cancelled = survey(plain_options(2), kSeeds, [](CoopWorld& world) {
+    const Survey cancelled = survey(plain_options(2), kSchedules, [](CoopWorld& world) {
         auto& word = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
-                check(word.await_until(is_set, relaxed, Coop::cancelled()) == 1, "the cancellation came");
+                check(word.await_until(is_raised, relaxed, Coop::cancelled()) == 1, "the cancellation came");
             } else {
                 Coop::cancel(0);
             }
@@ -140,12 +140,12 @@ TEST(AwaitUntil, MayStopsFireButNeverRescueADeadlock) {
     CoopOptions options = plain_options(2);
     options.should_yield = options.budget_stops = options.not_running = {.permille = 300, .budget = 2};
     std::array<unsigned, 4> fired{};
-    const Survey result = survey(options, kSeeds, [&](CoopWorld& world) {
+    const Survey result = survey(options, kSchedules, [&](CoopWorld& world) {
         auto& word = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
-                const int which =
-                    word.await_until(is_set, relaxed, Coop::should_yield(), Coop::Budget{1000}, Coop::not_running(1));
+                const int which = word.await_until(is_raised, relaxed, Coop::should_yield(), Coop::Budget{1000},
+                                                   Coop::not_running(1));
                 ++fired[static_cast<std::size_t>(which)];
             } else {
                 for (int i = 0; i < 100; ++i) {
@@ -174,7 +174,7 @@ TEST(Budget, IsSpentAfterItsPolls) {
 TEST(IsRunning, IsExactAboutSleepersAndMayBeFalse) {
     unsigned false_answers = 0;
     const Survey result =
-        survey(with(&CoopOptions::not_running, {.permille = 200, .budget = 100}), kSeeds, [&](CoopWorld& world) {
+        survey(with(&CoopOptions::not_running, {.permille = 200, .budget = 100}), kSchedules, [&](CoopWorld& world) {
             auto& asleep = world.make<Word>(0U);
             world.run([&](ThreadId tid) {
                 if (tid == 0) {
@@ -200,7 +200,7 @@ TEST(IsRunning, IsExactAboutSleepersAndMayBeFalse) {
 
 TEST(Retry, WaitsForAChangeOfWhatItRead) {
     std::uint64_t most_steps = 0;
-    const Survey result = survey(plain_options(3), kSeeds, [&](CoopWorld& world) {
+    const Survey result = survey(plain_options(3), kSchedules, [&](CoopWorld& world) {
         auto& a = world.make<Word>(0U);
         auto& b = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
@@ -224,7 +224,7 @@ TEST(Retry, WaitsForAChangeOfWhatItRead) {
 }
 
 TEST(Retry, DoesNotWakeItself) {
-    const Survey result = survey(plain_options(2), kSeeds, [](CoopWorld& world) {
+    const Survey result = survey(plain_options(2), kSchedules, [](CoopWorld& world) {
         auto& word = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
@@ -241,7 +241,7 @@ TEST(Retry, DoesNotWakeItself) {
 }
 
 TEST(Retry, SeesTheStopsItPolls) {
-    const Survey result = survey(plain_options(3), kSeeds, [](CoopWorld& world) {
+    const Survey result = survey(plain_options(3), kSchedules, [](CoopWorld& world) {
         auto& word = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
@@ -270,7 +270,7 @@ TEST(Retry, SeesTheStopsItPolls) {
 }
 
 TEST(Sleep, AWakeBeforeItIsNotLost) {
-    const Survey result = survey(plain_options(2), kSeeds, [](CoopWorld& world) {
+    const Survey result = survey(plain_options(2), kSchedules, [](CoopWorld& world) {
         auto& flag = world.make<Word>(0U);
         auto& data = world.make<Data>(0);
         world.run([&](ThreadId tid) {
@@ -294,7 +294,7 @@ TEST(Sleep, AWakeBeforeItIsNotLost) {
 }
 
 TEST(Sleep, CheckingBeforePreparingLosesTheWake) {
-    const Survey result = survey(plain_options(2), kSeeds, [](CoopWorld& world) {
+    const Survey result = survey(plain_options(2), kSchedules, [](CoopWorld& world) {
         auto& flag = world.make<Word>(0U);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
@@ -313,7 +313,7 @@ TEST(Sleep, CheckingBeforePreparingLosesTheWake) {
 }
 
 TEST(Sleep, WakesOrderTheWakerBeforeTheSleeper) {
-    const Survey woken = survey(plain_options(2), kSeeds, [](CoopWorld& world) {
+    const Survey woken = survey(plain_options(2), kSchedules, [](CoopWorld& world) {
         auto& data = world.make<Data>(0);
         world.run([&](ThreadId tid) {
             if (tid == 0) {
@@ -332,7 +332,7 @@ TEST(Sleep, WakesOrderTheWakerBeforeTheSleeper) {
     EXPECT_EQ(woken.count(CoopFailure::race), 0U) << woken;
     EXPECT_GT(woken.count(CoopFailure::none), 0U) << woken;
     CoopOptions options = with(&CoopOptions::spurious_wakes, {.permille = 1000, .budget = 1});
-    const Survey spurious = survey(options, kSeeds, [](CoopWorld& world) {
+    const Survey spurious = survey(options, kSchedules, [](CoopWorld& world) {
         auto& data = world.make<Data>(0);
         world.run([&](ThreadId tid) {
             if (tid == 0) {

@@ -75,7 +75,7 @@ struct Sums {
 template <class L>
 class RmapCoop : public testing::Test {};
 
-TYPED_TEST_SUITE(RmapCoop, TypesOf<AllLocks<Coop>>::type);
+TYPED_TEST_SUITE(RmapCoop, TestedOf<AllLocks<Coop>>);
 
 TYPED_TEST(RmapCoop, ForksAndExitsKeepTheMapWhole) {
     using W = ForkServer<Coop, TypeParam>;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t kVmas = 5;   // M
 constexpr std::uint64_t kFresh = 4;  // in two pairs
-constexpr std::uint32_t kSteps = 50;
+constexpr std::uint32_t kForks = 50;
 
 struct Counts {
     explicit Counts(const TrialCounts& trial) : trial_(trial) {}
@@ -33,7 +33,7 @@ TrialCounts run_one(std::initializer_list<std::pair<std::string_view, std::int64
             params[i] = W::info().params[i].key == key ? value : params[i];
         }
     }
-    TrialCounts counts = run_native<W>(params, 1, kSteps);
+    TrialCounts counts = run_native<W>(params, 1, kForks);
     EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
     return counts;
 }
@@ -42,13 +42,13 @@ TEST(RmapCounts, ForkAndExit) {
     using W = ForkServer<Native, Rwsem310<Native>>;
     const TrialCounts trial = run_one<W>({{"grow_pages", 1}});
     const Counts counts(trial);
-    EXPECT_EQ(counts.op(RmapOp::fork), kSteps);
-    EXPECT_EQ(counts.op(RmapOp::exit), kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::prepare), kFresh * kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::expand), kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + kFresh) * kSteps);
+    EXPECT_EQ(counts.op(RmapOp::fork), kForks);
+    EXPECT_EQ(counts.op(RmapOp::exit), kForks);
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kForks);
+    EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * kForks);
+    EXPECT_EQ(counts.writes(RmapSite::prepare), kFresh * kForks);
+    EXPECT_EQ(counts.writes(RmapSite::expand), kForks);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + kFresh) * kForks);
     EXPECT_EQ(counts.writes(RmapSite::drain), 0U);  // nobody else holds a lock
 }
 
@@ -58,16 +58,16 @@ TEST(RmapCounts, Storms) {
     constexpr std::uint64_t kChildren = 5;
     const TrialCounts trial = run_one<W>({{"children", kChildren}});
     const auto op = [&trial](std::string_view name) { return trial.op(W::info(), name); };
-    EXPECT_EQ(op("fork"), kSteps / 2);
-    EXPECT_EQ(op("exit"), kSteps / 2);
-    EXPECT_EQ(op("storm"), kSteps / 2 / kChildren);
+    EXPECT_EQ(op("fork"), kForks / 2);
+    EXPECT_EQ(op("exit"), kForks / 2);
+    EXPECT_EQ(op("storm"), kForks / 2 / kChildren);
     EXPECT_GT(op("storm_ns"), 0U);
     const Counts counts(trial);
-    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + kFresh) * kSteps / 2);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + kFresh) * kForks / 2);
     EXPECT_EQ(counts.writes(RmapSite::drain), 0U);  // nobody else holds a lock
     // The calm between: two sections a VMA each.
-    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kSteps / 2);
-    EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * kSteps / 2);
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kForks / 2);
+    EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * kForks / 2);
 }
 
 // Where the lock has to be taken to know whether it is held, a storm drains once for each anon_vma that ends: the most
@@ -75,7 +75,7 @@ TEST(RmapCounts, Storms) {
 TEST(RmapCounts, StormsDrainAtMostOnceAnAnonVma) {
     using W = ExitStorm<Native, StdSharedMutex<Native>>;
     const TrialCounts trial = run_one<W>({{"children", 5}});
-    EXPECT_EQ(Counts(trial).writes(RmapSite::drain), (kVmas + kFresh / 2) * kSteps / 2);
+    EXPECT_EQ(Counts(trial).writes(RmapSite::drain), (kVmas + kFresh / 2) * kForks / 2);
 }
 
 // What a child does besides: one section for its stack, two a buffer, and for its heap, which grows in two steps, the
@@ -86,18 +86,18 @@ TEST(RmapCounts, ChildrenThatChangeTheirAddressSpace) {
     const TrialCounts trial =
         run_one<W>({{"buffers", kBuffers}, {"brk_pages", 5}, {"touch_permille", 0}, {"source_touch_pages", 0}});
     const Counts counts(trial);
-    EXPECT_EQ(trial.op(W::info(), "fork"), kSteps);
-    EXPECT_EQ(trial.op(W::info(), "brk"), 2 * kSteps);
-    EXPECT_EQ(trial.op(W::info(), "unmap"), kBuffers * kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::adjust), kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::expand), kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::prepare), (1 + kFresh + kBuffers) * kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + 1 + kFresh + kBuffers) * kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * kSteps);
+    EXPECT_EQ(trial.op(W::info(), "fork"), kForks);
+    EXPECT_EQ(trial.op(W::info(), "brk"), 2 * kForks);
+    EXPECT_EQ(trial.op(W::info(), "unmap"), kBuffers * kForks);
+    EXPECT_EQ(counts.writes(RmapSite::adjust), kForks);
+    EXPECT_EQ(counts.writes(RmapSite::expand), kForks);
+    EXPECT_EQ(counts.writes(RmapSite::prepare), (1 + kFresh + kBuffers) * kForks);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), (kVmas + 1 + kFresh + kBuffers) * kForks);
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * kForks);
+    EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * kForks);
     EXPECT_EQ(counts.writes(RmapSite::drain), 0U);
     // Two pages of stack, five of heap, one a fresh VMA and one a buffer.
-    EXPECT_EQ(trial.op(W::info(), "fault"), (2 + 5 + kFresh + kBuffers) * kSteps);
+    EXPECT_EQ(trial.op(W::info(), "fault"), (2 + 5 + kFresh + kBuffers) * kForks);
 }
 
 // As deep as AIM7's users are: one section a VMA all the same, and one for a stack that is in three trees.
@@ -105,13 +105,13 @@ TEST(RmapCounts, GrandchildrenThatGrow) {
     using W = Aim7<Native, Rwsem310<Native>>;
     const TrialCounts trial = run_one<W>({{"generations", 3}, {"buffers", 0}});
     const Counts counts(trial);
-    const std::uint64_t forks = kSteps + 2;
+    const std::uint64_t forks = kForks + 2;
     EXPECT_EQ(trial.op(W::info(), "fork"), forks);
     EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * forks);
     EXPECT_EQ(counts.writes(RmapSite::fork_own), kVmas * forks);
-    EXPECT_EQ(counts.writes(RmapSite::expand), kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::adjust), kSteps);
-    EXPECT_EQ(counts.writes(RmapSite::unlink), kVmas * forks + (1 + kFresh) * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::expand), kForks);
+    EXPECT_EQ(counts.writes(RmapSite::adjust), kForks);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), kVmas * forks + (1 + kFresh) * kForks);
 }
 
 // A chain of d links is cloned in one section however long it is.
@@ -119,10 +119,10 @@ TEST(RmapCounts, OneSectionForAChainOfAnyLength) {
     using W = ForkServer<Native, Rwsem310<Native>>;
     const TrialCounts trial = run_one<W>({{"generations", 4}});
     const Counts counts(trial);
-    const std::uint64_t forks = kSteps + 3;
+    const std::uint64_t forks = kForks + 3;
     EXPECT_EQ(counts.op(RmapOp::fork), forks);
     EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * forks);
-    EXPECT_EQ(counts.writes(RmapSite::unlink), kVmas * forks + kFresh * kSteps);
+    EXPECT_EQ(counts.writes(RmapSite::unlink), kVmas * forks + kFresh * kForks);
 }
 
 // If every allocation inside the lock fails, it is dropped and taken again before each link.
@@ -131,7 +131,7 @@ TEST(RmapCounts, FailedAllocationsDropTheLock) {
     const TrialCounts trial = run_one<W>({{"generations", 3}, {"nowait_fail_permille", 1000}});
     const Counts counts(trial);
     // Chains of 1, 2 and, for the children, 3 links.
-    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * (1 + 2 + 3 * std::uint64_t{kSteps}));
+    EXPECT_EQ(counts.writes(RmapSite::clone), kVmas * (1 + 2 + 3 * std::uint64_t{kForks}));
     EXPECT_EQ(counts.op(RmapOp::avc_retry), counts.writes(RmapSite::clone));
 }
 
@@ -140,7 +140,7 @@ TEST(RmapCounts, LocksWithoutTheQuestionAlwaysDrain) {
     using W = ForkServer<Native, StdSharedMutex<Native>>;
     const TrialCounts trial = run_one<W>({});
     // M anon_vmas of a child's own, and one for each pair of its fresh VMAs.
-    EXPECT_EQ(Counts(trial).writes(RmapSite::drain), (kVmas + kFresh / 2) * kSteps);
+    EXPECT_EQ(Counts(trial).writes(RmapSite::drain), (kVmas + kFresh / 2) * kForks);
 }
 
 TEST(RmapCounts, ReclaimedPage) {
@@ -189,7 +189,7 @@ TrialCounts migrate(std::initializer_list<std::pair<std::string_view, std::int64
     for (const auto& [key, value] : changes) {
         params[place_of(Migration::info().params, key, &ParamInfo::key)] = value;
     }
-    TrialCounts counts = run_native<Migration>(params, 1, kSteps);
+    TrialCounts counts = run_native<Migration>(params, 1, kForks);
     EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
     return counts;
 }
@@ -201,8 +201,8 @@ TEST(RmapCounts, MigratedPage) {
     const auto op = [&trial](std::string_view name) { return trial.op(Migration::info(), name); };
     const std::uint64_t migrated = op("page_migrated");
     ASSERT_GT(migrated, 0U);
-    EXPECT_EQ(migrated + op("page_skipped"), kSteps);  // a page that moved is on no list for a while
-    EXPECT_EQ(op("fault"), kSteps);
+    EXPECT_EQ(migrated + op("page_skipped"), kForks);  // a page that moved is on no list for a while
+    EXPECT_EQ(op("fault"), kForks);
     EXPECT_EQ(counts.reads(RmapSite::migrate), migrated);
     EXPECT_EQ(counts.reads(RmapSite::restore), migrated);
     EXPECT_EQ(op("entry_migrated"), migrated);
@@ -236,7 +236,7 @@ TEST(RmapCounts, EveryMappingMoves) {
 
 TEST(RmapCounts, CompactionMovesABatch) {
     const TrialCounts trial = migrate({{"compact_permille", 1000}, {"batch", 8}});
-    EXPECT_EQ(trial.op(Migration::info(), "page_migrated"), 8 * std::uint64_t{kSteps});
+    EXPECT_EQ(trial.op(Migration::info(), "page_migrated"), 8 * std::uint64_t{kForks});
     EXPECT_EQ(trial.op(Migration::info(), "fault"), 0U);
 }
 

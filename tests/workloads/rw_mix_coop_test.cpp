@@ -21,7 +21,7 @@ CoopTrial run_mix(std::uint64_t seed) {
 
 template <class L>
 class RwMixCoop : public testing::Test {};
-TYPED_TEST_SUITE(RwMixCoop, TypesOf<AllLocks<Coop>>::type);
+TYPED_TEST_SUITE(RwMixCoop, TestedOf<AllLocks<Coop>>);
 TYPED_TEST(RwMixCoop, CountersEqualTheWrites) {
     using W = RwMix<Coop, TypeParam>;
     for (std::uint64_t seed = 1; seed <= 200; ++seed) {
