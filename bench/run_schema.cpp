@@ -66,26 +66,26 @@ void check_object(const json& value, const std::string& where) {
 }
 
 constexpr Wanted kRun[] = {{"tool", kText},   {"status", kText},   {"started_at", kText},  {"host", kObject},
-                          {"plan", kObject}, {"locks", kObjects}, {"workloads", kObjects}};
+                           {"plan", kObject}, {"locks", kObjects}, {"workloads", kObjects}};
 constexpr Wanted kPlan[] = {{"window_ms", kNumber}, {"warmup_ms", kNumber}};
 constexpr Wanted kWorkload[] = {{"name", kText}, {"ops", kObjects}};
 constexpr Wanted kOp[] = {{"name", kText}, {"headline", kBool}};
 constexpr Wanted kWarning[] = {{"code", kText}, {"text", kText}};
 constexpr Wanted kWindow[] = {{"platform", kText},
-                             {"machine", kText},
-                             {"workload", kText},
-                             {"lock", kText},
-                             {"params", kObject},
-                             {"threads", kCount},
-                             {"repetition", kCount},
-                             {"block", kCount},
-                             {"aa", kHalf},
-                             {"flags", kTexts},
-                             {"checks", kObject},
-                             {"placement", kText},
-                             {"lock_home", kText},
-                             {"ops_per_s", kNumbersOrNull},
-                             {"uncontended", kObjectOrNull}};
+                              {"machine", kText},
+                              {"workload", kText},
+                              {"lock", kText},
+                              {"params", kObject},
+                              {"threads", kCount},
+                              {"repetition", kCount},
+                              {"block", kCount},
+                              {"aa", kHalf},
+                              {"flags", kTexts},
+                              {"checks", kObject},
+                              {"placement", kText},
+                              {"lock_home", kText},
+                              {"ops_per_s", kNumbersOrNull},
+                              {"uncontended", kObjectOrNull}};
 constexpr Wanted kMeasured[] = {{"order", kCount}, {"ops", kNumbersOrNull}, {"overlap", kNumberOrNull}};
 constexpr Wanted kChecks[] = {{"passed", kBool}, {"failed", kTexts}};
 constexpr Wanted kCost[] = {{"cost_ns", kNumber}, {"floor_ns", kNumber}, {"iterations", kCount}};
