@@ -11,6 +11,8 @@ namespace lockbench {
 
 namespace {
 
+constexpr std::size_t kCommitDigits = 16;  // run.json has all of them; here a line fits a screen
+
 // A value for people; "?" is what this host does not tell.
 std::string shown(const nlohmann::json& object, std::string_view field) {
     const auto found = object.is_object() ? object.find(std::string(field)) : object.end();
@@ -73,7 +75,7 @@ std::string environment_text(const nlohmann::json& host, const std::vector<HostW
                         shown(host, "governor"), shown(host, "turbo"), shown(host, "smt"),
                         shown(host, "numa_balancing"), shown(host, "thp"), shown(host, "clocksource"));
     text += fmt::format("  build       {}, preset {}, commit {}{}\n", shown(host, "compiler"), shown(build, "preset"),
-                        shown(host, "commit"), dirty ? " with changes" : "");
+                        shown(host, "commit").substr(0, kCommitDigits), dirty ? " with changes" : "");
     if (warnings.empty()) {
         return text + "\nwarnings: none; nothing here is known to spoil a measurement\n";
     }

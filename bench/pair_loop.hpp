@@ -15,38 +15,37 @@
 
 namespace lockbench {
 
-// Runs `pair` `iterations` times. In the spaced form a calibrated gap follows each pair: it begins when the pair's
-// instructions are done, and the next pair begins when it is.
+// The loop of all spaced pairs, once in the program: where a loop lies, and what the compiler keeps in registers around
+// one pair and not around another, would else be counted as the pair's. A calibrated gap follows each pair: it begins
+// when the pair's instructions are done, and the next pair begins when it is.
+void spaced_pairs(std::uint64_t iterations, Nanoseconds gap_ns, void (*pair)(void* state), void* state);
+
+// Runs `pair` `iterations` times.
 template <class Pair>
-void repeat_pair(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns, Pair&& pair) {
-    if (spacing == Spacing::tight) {
-        for (std::uint64_t i = 0; i < iterations; ++i) {
-            pair();
-            native::keep_loop(i);
-        }
+void repeat_pair(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns, Pair& pair) {
+    if (spacing == Spacing::spaced) {
+        spaced_pairs(
+            iterations, gap_ns, [](void* state) { (*static_cast<Pair*>(state))(); }, &pair);
         return;
     }
-    // A counted loop and no clock, as a reading of the clock could overtake the pair's last store; serialised on both
-    // sides, or the loop would run beside the pair and hide it.
-    const auto spins = static_cast<std::uint64_t>(static_cast<double>(gap_ns) * native::World::get().spins_per_ns());
     for (std::uint64_t i = 0; i < iterations; ++i) {
         pair();
-        native::serialise();
-        native::busy_loop(spins);
-        native::serialise();
+        native::keep_loop(i);
     }
 }
 
+// A lock of the thread's own.
 template <class L, Mode kMode>
-void pair_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
+struct LockPair {
     struct alignas(2 * kCacheLine) Padded {  // adjacent-line prefetch must not drag a neighbour in
         L lock;
     };
-    ThreadStats stats;
-    Ctx<Native> ctx(Native::self(), 1, 0, stats, nullptr);
     Padded padded;
-    typename L::Token token(ctx);
-    repeat_pair(iterations, spacing, gap_ns, [&] {
+    ThreadStats stats;
+    Ctx<Native> ctx{Native::self(), 1, 0, stats, nullptr};
+    typename L::Token token{ctx};
+
+    void operator()() {
         if constexpr (kMode == Mode::write) {
             padded.lock.lock(token);
             padded.lock.unlock(token);
@@ -54,33 +53,44 @@ void pair_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
             padded.lock.lock_shared(token);
             padded.lock.unlock_shared(token);
         }
-    });
+    }
+};
+
+template <class L, Mode kMode>
+void pair_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
+    LockPair<L, kMode> pair;
+    repeat_pair(iterations, spacing, gap_ns, pair);
 }
 
 // The floor beside it: what the lock's kInfo says that it cannot do without, by hand.
 template <class L, Mode kMode>
-void floor_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
-    using by_hand::Direction;
-    constexpr bool kWrite = kMode == Mode::write;
-    constexpr const by_hand::Path &kAcquire = by_hand::kPath < L, kWrite ? &FastPaths::lock : &FastPaths::lock_shared,
-                                  0, false > ;
-    constexpr const by_hand::Path &kRelease = by_hand::kPath < L,
-                                  kWrite ? &FastPaths::unlock : &FastPaths::unlock_shared, 0, false > ;
-    by_hand::Words words(by_hand::starts_at(kAcquire));
-    auto* seen = &words;  // others might look at it, as at a lock
-    benchmark::DoNotOptimize(seen);
-    benchmark::ClobberMemory();
-    repeat_pair(iterations, spacing, gap_ns, [&] {
+struct FloorPair {
+    static constexpr bool kWrite = kMode == Mode::write;
+    static constexpr const by_hand::Path &kAcquire = by_hand::kPath < L,
+                                         kWrite ? &FastPaths::lock : &FastPaths::lock_shared, 0, false > ;
+    static constexpr const by_hand::Path &kRelease = by_hand::kPath < L,
+                                         kWrite ? &FastPaths::unlock : &FastPaths::unlock_shared, 0, false > ;
+    by_hand::Words words{by_hand::starts_at(kAcquire)};
+
+    void operator()() {
+        using by_hand::Direction;
         if (!by_hand::follow<kAcquire, Direction::enter>(words) || !by_hand::follow<kRelease, Direction::leave>(words))
             [[unlikely]] {
             by_hand::not_uncontended();
         }
-    });
+    }
+};
+
+template <class L, Mode kMode>
+void floor_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
+    FloorPair<L, kMode> pair;
+    auto* seen = &pair;  // others might look at it, as at a lock
+    benchmark::DoNotOptimize(seen);
+    benchmark::ClobberMemory();
+    repeat_pair(iterations, spacing, gap_ns, pair);
 }
 
 // The loop and its gap alone.
-inline void gap_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
-    repeat_pair(iterations, spacing, gap_ns, [] {});
-}
+void gap_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns);
 
 }  // namespace lockbench

@@ -14,11 +14,24 @@ set(LOCKBENCH_TEST_TIMEOUT 600 CACHE STRING "Seconds that one test executable ma
 set(LOCKBENCH_TEST_EVERY 1 CACHE STRING "The tests that go through all locks take one in so many; 1: all")
 
 set(test_headers <gtest/gtest.h> <algorithm> <array> <functional> <map> <memory> <optional> <set> <string> <vector>)
+# A precompiled header serves one level of optimisation: the plain ones are for what is compiled without.
 lockbench_precompiled_set(lockbench_test_headers "lockbench_workloads;GTest::gtest" ${test_headers})
+lockbench_precompiled_set(lockbench_plain_test_headers "lockbench_workloads;GTest::gtest" ${test_headers})
+set(plain $<$<CONFIG:Release>:-O0$<SEMICOLON>-g0>)
+set(plain_headers lockbench_plain_test_headers)
 if(LOCKBENCH_BENCH)
-    lockbench_precompiled_set(lockbench_bench_test_headers "lockbench_bench_usage;GTest::gtest" ${test_headers}
+    lockbench_precompiled_set(lockbench_plain_bench_test_headers "lockbench_bench_usage;GTest::gtest" ${test_headers}
         <fmt/format.h> <nlohmann/json.hpp>)
+    list(APPEND plain_headers lockbench_plain_bench_test_headers)
 endif()
+foreach(headers IN LISTS plain_headers)
+    if(TARGET ${headers})
+        target_compile_options(${headers} PRIVATE ${plain})
+    endif()
+endforeach()
+
+# Checks of the checks, and what takes the sanitizers' builds longest beside what they look at anyway.
+set(unsanitized locks/canary workloads/rmap_bugs_coop workloads/numa_migration_coop workloads/registry)
 
 function(lockbench_add_test source)
     get_filename_component(name ${source} NAME_WE)
@@ -37,22 +50,29 @@ function(lockbench_add_test source)
     if(LOCKBENCH_COOP AND NOT short MATCHES "_native$")
         target_link_libraries(${target} PRIVATE lockbench_coop)
     endif()
-    if(NOT short MATCHES "_native$")
-        # What runs on fibers or asks about files is compiled a third faster so; what runs locks on CPUs is compiled as
-        # the tool is.
-        target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1$<SEMICOLON>-g0>)
-    endif()
     if(folder STREQUAL "bench")
         target_link_libraries(${target} PRIVATE lockbench_bench)
-        lockbench_reuse_precompiled(${target} lockbench_bench_test_headers)
+    endif()
+    if(short MATCHES "_native$|^(graph|explore|states|random|mutat|mutant|sim)")
+        # What runs locks on CPUs is compiled as the tool is, and so is what searches.
+        if(NOT folder STREQUAL "bench")
+            lockbench_reuse_precompiled(${target} lockbench_test_headers)
+        endif()
     else()
-        lockbench_reuse_precompiled(${target} lockbench_test_headers)
+        # Here it is the compiler that takes long.
+        target_compile_options(${target} PRIVATE ${plain})
+        if(folder STREQUAL "bench")
+            lockbench_reuse_precompiled(${target} lockbench_plain_bench_test_headers)
+        else()
+            lockbench_reuse_precompiled(${target} lockbench_plain_test_headers)
+        endif()
     endif()
     add_test(NAME ${folder}/${short} COMMAND ${target})
     set(labels ${folder})
-    if((folder STREQUAL "locks" AND short MATCHES "_coop$" AND NOT short MATCHES "^contract") OR short STREQUAL "canary")
-        # What one lock does step by step, and the check of the checks: left out of the sanitizers' stage unless --long
-        # asks for all.
+    if((folder STREQUAL "locks" AND short MATCHES "_coop$" AND NOT short MATCHES "^contract") OR
+       "${folder}/${short}" IN_LIST unsanitized)
+        # What one lock does step by step, and the list above: left out of the sanitizers' stage unless --long asks for
+        # all.
         list(APPEND labels unsanitized)
     endif()
     if(short MATCHES "_native$")

@@ -198,7 +198,7 @@ EOT
         self.assertIn("--target locks_x_native_test", calls)
         self.assertIn("--target platform_native_native_test platform_fences_native_test", calls)
         self.assertIn("-R ^(platform/native_native|", calls)
-        for preset, one_in in (("asan-ubsan", 5), ("tsan", 3), ("clang", 7), ("aarch64", 4), ("aarch64-llsc", 7)):
+        for preset, one_in in (("asan-ubsan", 8), ("tsan", 5), ("clang", 11), ("aarch64", 6), ("aarch64-llsc", 13)):
             self.assertRegex(calls, f"cmake --preset {preset} .*-DLOCKBENCH_TEST_EVERY={one_in} ")
         self.assertIn("ctest --preset asan-ubsan --label-exclude ^unsanitized$", calls)
         self.assertNotIn("LONG=1", calls)
