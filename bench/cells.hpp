@@ -16,9 +16,9 @@ namespace lockbench {
 enum class Spacing : unsigned char { tight, spaced };
 constexpr std::string_view to_string(Spacing spacing) { return spacing == Spacing::tight ? "tight" : "spaced"; }
 
-// Runs `iterations` uncontended acquire-release pairs; with Spacing::spaced, each is followed by `gap_ns` of work that
-// touches no memory, so that neighbouring pairs cannot overlap in the pipeline.
-using PairLoop = void (*)(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns);
+// Runs `iterations` uncontended acquire-release pairs; with Spacing::spaced, each is followed by work that touches no
+// memory, so that neighbouring pairs cannot overlap in the pipeline.
+using PairLoop = void (*)(std::uint64_t iterations, Spacing spacing);
 
 struct WorkloadRunner {
     const WorkloadInfo* info;

@@ -3,21 +3,22 @@
 
 namespace lockbench {
 
-void spaced_pairs(std::uint64_t iterations, Nanoseconds gap_ns, void (*pair)(void* state), void* state) {
-    // A counted loop and no clock, as a reading of the clock could overtake the pair's last store; serialised on both
-    // sides, or the loop would run beside the pair and hide it.
-    const auto spins = static_cast<std::uint64_t>(static_cast<double>(gap_ns) * native::World::get().spins_per_ns());
+void spaced_pairs(std::uint64_t iterations, void (*pair)(void* state), void* state) {
+    // Serialised on both sides, or the work would run beside the pair and hide it. No clock, whose reading could
+    // overtake the pair's last store.
+    std::uint64_t work = 1;
     for (std::uint64_t i = 0; i < iterations; ++i) {
         pair(state);
         native::serialise();
-        native::busy_loop(spins);
+        work = native::straight_work(work);
         native::serialise();
     }
+    native::keep_loop(work);
 }
 
-void gap_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
+void gap_loop(std::uint64_t iterations, Spacing spacing) {
     auto nothing = [] {};
-    repeat_pair(iterations, spacing, gap_ns, nothing);
+    repeat_pair(iterations, spacing, nothing);
 }
 
 }  // namespace lockbench

@@ -16,16 +16,16 @@
 namespace lockbench {
 
 // The loop of all spaced pairs, once in the program: where a loop lies, and what the compiler keeps in registers around
-// one pair and not around another, would else be counted as the pair's. A calibrated gap follows each pair: it begins
-// when the pair's instructions are done, and the next pair begins when it is.
-void spaced_pairs(std::uint64_t iterations, Nanoseconds gap_ns, void (*pair)(void* state), void* state);
+// one pair and not around another, would else be counted as the pair's. A gap of native::straight_work() follows each
+// pair: it begins when the pair's instructions are done, and the next pair begins when it is.
+void spaced_pairs(std::uint64_t iterations, void (*pair)(void* state), void* state);
 
 // Runs `pair` `iterations` times.
 template <class Pair>
-void repeat_pair(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns, Pair& pair) {
+void repeat_pair(std::uint64_t iterations, Spacing spacing, Pair& pair) {
     if (spacing == Spacing::spaced) {
         spaced_pairs(
-            iterations, gap_ns, [](void* state) { (*static_cast<Pair*>(state))(); }, &pair);
+            iterations, [](void* state) { (*static_cast<Pair*>(state))(); }, &pair);
         return;
     }
     for (std::uint64_t i = 0; i < iterations; ++i) {
@@ -57,9 +57,9 @@ struct LockPair {
 };
 
 template <class L, Mode kMode>
-void pair_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
+void pair_loop(std::uint64_t iterations, Spacing spacing) {
     LockPair<L, kMode> pair;
-    repeat_pair(iterations, spacing, gap_ns, pair);
+    repeat_pair(iterations, spacing, pair);
 }
 
 // The floor beside it: what the lock's kInfo says that it cannot do without, by hand.
@@ -82,15 +82,15 @@ struct FloorPair {
 };
 
 template <class L, Mode kMode>
-void floor_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns) {
+void floor_loop(std::uint64_t iterations, Spacing spacing) {
     FloorPair<L, kMode> pair;
     auto* seen = &pair;  // others might look at it, as at a lock
     benchmark::DoNotOptimize(seen);
     benchmark::ClobberMemory();
-    repeat_pair(iterations, spacing, gap_ns, pair);
+    repeat_pair(iterations, spacing, pair);
 }
 
 // The loop and its gap alone.
-void gap_loop(std::uint64_t iterations, Spacing spacing, Nanoseconds gap_ns);
+void gap_loop(std::uint64_t iterations, Spacing spacing);
 
 }  // namespace lockbench

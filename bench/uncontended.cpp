@@ -41,7 +41,7 @@ struct Case {
 
 void loop_body(benchmark::State& state, PairLoop loop, Spacing spacing) {
     while (state.KeepRunningBatch(kBatch)) {
-        loop(static_cast<std::uint64_t>(kBatch), spacing, kGapNs);
+        loop(static_cast<std::uint64_t>(kBatch), spacing);
     }
 }
 

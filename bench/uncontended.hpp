@@ -12,9 +12,6 @@
 
 namespace lockbench {
 
-// Length of the gap after each spaced pair.
-inline constexpr Nanoseconds kGapNs = 60;
-
 // The name of the floor that kInfo.paths gives for a mode; empty where it gives none.
 std::string floor_of(const LockInfo& info, Mode mode);
 

@@ -69,6 +69,26 @@ inline std::uint64_t named_tick_rate() {
 // Makes the compiler believe that the value is used, so that a busy loop stays.
 inline void keep_loop(std::uint64_t value) { asm volatile("" : : "r"(value) :); }
 
+// Work between two measured things: 64 multiplications, each of the one before it, which takes a core that multiplies
+// in 3 to 4 cycles some 190 to 260 of them. Without a branch: whether the end of a counted loop is predicted depends on
+// what ran before it, so a loop's length is not the same beside different things, by 10 ns where it was tried.
+inline std::uint64_t straight_work(std::uint64_t value) {
+    constexpr std::uint64_t kOdd = 0x9E3779B97F4A7C15;  // no product that a compiler would add together
+    // The statement stands for something that might look at each product, so that 64 do not become one.
+    const auto times8 = [](std::uint64_t x) __attribute__((always_inline)) {
+        asm volatile("" : "+r"(x *= kOdd));
+        asm volatile("" : "+r"(x *= kOdd));
+        asm volatile("" : "+r"(x *= kOdd));
+        asm volatile("" : "+r"(x *= kOdd));
+        asm volatile("" : "+r"(x *= kOdd));
+        asm volatile("" : "+r"(x *= kOdd));
+        asm volatile("" : "+r"(x *= kOdd));
+        asm volatile("" : "+r"(x *= kOdd));
+        return x;
+    };
+    return times8(times8(times8(times8(times8(times8(times8(times8(value))))))));
+}
+
 struct Budget {
     std::uint64_t polls;
     bool fired() { return polls == 0 || --polls == 0; }

@@ -161,7 +161,8 @@ TEST(FloorTest, EveryLockHasAFloorForEachMode) {
         for (const PairLoop floor : {runner.write_floor, runner.read_floor}) {
             if (floor != nullptr) {
                 // A check inside ends the test if the words do not come back to what they were.
-                floor(100, Spacing::tight, 0);
+                floor(100, Spacing::tight);
+                floor(100, Spacing::spaced);
             }
         }
     }
