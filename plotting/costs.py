@@ -15,11 +15,8 @@ GOAL = 1.10
 # cost" in results/README.md.
 OWNER = ("The owner's name: stored at entry and, by a writer, cleared before the release, for those who spin while the "
          "owner runs. Exclusion could do without, the era could not. Compiled it is the hand-written path and these "
-         "accesses (kInfo.paths, in parentheses); back to back they cost each lock that has them about a fifth.")
-PLACE = ("Not the lock's accesses: compiled it makes those of the floor and no other (tests/platform/codegen_test.py); "
-         "back to back the ratio is 1. What is left is a difference of a few ns between two loops whose gap is many "
-         "times as long, and locks whose compiled paths are the same stand on both sides of the goal. Its cause, the "
-         "place of code or data perhaps, is not known.")
+         "accesses (kInfo.paths, in parentheses); they cost each lock that has them about a fifth, spaced as back to "
+         "back.")
 WRITER_OF_GLIBC = ("Four locked instructions instead of two (disassembled, 2.36): a writer claims the lock, then the "
                    "write phase, and gives both back. With calls into the library, a look for a deadlock with itself, "
                    "and the stores of who writes.")
@@ -38,11 +35,6 @@ REASONS = (
     ("rwsem_5_3*", "*", "*+faa64", 2, OWNER),
     ("rwsem", "*", "*+faa64", 2, OWNER),
     ("rwsem.yield", "*", "*+faa64", 2, OWNER),
-    ("qspinlock*", "write", "cas32+*", 3, PLACE),
-    ("qrwlock*", "write", "cas32+*", 3, PLACE),
-    ("qrwlock*", "read", "faa32+sub32", 3, PLACE),
-    ("rwsem_3_*", "read", "adds64+faa64", 3, PLACE),
-    ("osq*", "write", "*xchg32+*", 3, PLACE),
 )
 
 
