@@ -47,14 +47,14 @@ int show_other_machine(const MachineOptions& options) {
 
 }  // namespace
 
-json describe_host(unsigned sample_every) {
+json describe_host(unsigned sample_every, bool multiplex) {
     json host = read_host();
     host["placement"] = placement_facts();
     if (sample_every != 0) {
         const LoadSnapshot before = watch_idle_host(host);
         record_load_before(host, before);
         add_own_cost(host, sample_every);
-        host["counters"] = to_json(make_counter_provider({})->probe());
+        host["counters"] = to_json(make_counter_provider({.multiplex = multiplex})->probe());
     }
     host["warnings"] = to_json(host_warnings(host));
     return host;

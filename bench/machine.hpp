@@ -8,8 +8,8 @@
 namespace lockbench {
 
 // The `host` object of run.json (results/README.md). sample_every 0: without measuring the harness's own cost, which
-// takes a moment.
-nlohmann::json describe_host(unsigned sample_every);
+// takes a moment. `multiplex`: the counters as a run finds them whose hardware events take turns.
+nlohmann::json describe_host(unsigned sample_every, bool multiplex = false);
 
 struct MachineOptions {
     bool as_json = false;

@@ -17,6 +17,7 @@
 
 #include "bench/cpu_list.hpp"
 #include "bench/errors.hpp"
+#include "bench/limits.hpp"
 
 namespace lockbench {
 namespace {
@@ -110,7 +111,7 @@ class NodeMask {
     [[nodiscard]] unsigned long* words() { return words_.data(); }
     [[nodiscard]] std::vector<NodeId> nodes() const {
         std::vector<NodeId> found;
-        for (std::size_t bit = 0; bit < kMost; ++bit) {
+        for (std::size_t bit = 0; bit < kMostNodeNumber; ++bit) {
             if ((words_.at(bit / kBits) >> (bit % kBits) & 1UL) != 0) {
                 found.push_back(static_cast<NodeId>(bit));
             }
@@ -118,12 +119,11 @@ class NodeMask {
         return found;
     }
     // The kernel takes one off the number it is given.
-    [[nodiscard]] static unsigned long size() { return kMost + 1; }
+    [[nodiscard]] static unsigned long size() { return kMostNodeNumber + 1; }
 
   private:
     static constexpr std::size_t kBits = 8 * sizeof(unsigned long);
-    static constexpr std::size_t kMost = 1024;  // the largest number of nodes that a kernel can be built for
-    std::array<unsigned long, kMost / kBits> words_{};
+    std::array<unsigned long, kMostNodeNumber / kBits> words_{};
 };
 
 void bind_pages(void* base, std::size_t bytes, NodeId node) {

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "bench/errors.hpp"
+#include "bench/limits.hpp"
 #include "bench/topology_guard.hpp"
 
 namespace lockbench {

@@ -11,12 +11,10 @@
 
 #include "bench/cpu_list.hpp"
 #include "bench/errors.hpp"
+#include "bench/limits.hpp"
 
 namespace lockbench {
 namespace {
-
-// The kernel's own limit on x86-64 is 8192 CPUs; a set this large is 8 KiB.
-constexpr std::size_t kMostCpus = 65536;
 
 struct FreeSet {
     void operator()(cpu_set_t* set) const { CPU_FREE(set); }
@@ -35,7 +33,7 @@ SetPtr empty_set(std::size_t cpus) {
 // errno of the call, 0 when `cpus` holds the answer.
 int read_affinity(std::vector<CpuId>& cpus) {
     // A set smaller than the kernel's gives EINVAL, so it grows until the kernel is content.
-    for (std::size_t room = 1024; room <= kMostCpus; room *= 2) {
+    for (std::size_t room = 1024; room <= kMostCpuNumber; room *= 2) {
         const SetPtr set = empty_set(room);
         const std::size_t bytes = CPU_ALLOC_SIZE(room);
         if (!set) {
@@ -57,13 +55,13 @@ int read_affinity(std::vector<CpuId>& cpus) {
 }
 
 Failure set_affinity(std::span<const CpuId> cpus) {
-    const SetPtr set = empty_set(kMostCpus);
-    const std::size_t bytes = CPU_ALLOC_SIZE(kMostCpus);
+    const SetPtr set = empty_set(kMostCpuNumber);
+    const std::size_t bytes = CPU_ALLOC_SIZE(kMostCpuNumber);
     if (!set) {
         return "no memory for a CPU set";
     }
     for (const CpuId cpu : cpus) {
-        if (static_cast<std::size_t>(cpu) >= kMostCpus) {  // a negative number becomes a huge one
+        if (static_cast<std::size_t>(cpu) >= kMostCpuNumber) {  // a negative number becomes a huge one
             return "CPU " + std::to_string(cpu) + " is no CPU number";
         }
         CPU_SET_S(static_cast<std::size_t>(cpu), bytes, set.get());

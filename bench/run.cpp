@@ -62,7 +62,7 @@ json new_run(const RunPlan& plan, const std::vector<std::string>& command) {
             {"status", "running"},
             {"started_at", utc_now("%Y-%m-%dT%H:%M:%SZ")},
             {"finished_at", nullptr},
-            {"host", describe_host(plan.sample_every)},
+            {"host", describe_host(plan.sample_every, plan.multiplex)},
             {"plan", plan_to_json(plan)},
             {"locks", locks},
             {"workloads", workloads}};

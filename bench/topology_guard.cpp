@@ -22,6 +22,7 @@
 
 #include "bench/errors.hpp"
 #include "bench/host_files.hpp"
+#include "bench/limits.hpp"
 
 namespace lockbench {
 namespace {

@@ -16,11 +16,6 @@ namespace lockbench {
 
 // A machine of 2000 CPUs exports some 40 MiB, the largest of ordinary ones below 1 MiB.
 inline constexpr std::uintmax_t kMostXmlBytes = std::uintmax_t{64} << 20U;
-// CPU numbers below this: twice what Linux is built for at most. Tables are square in it.
-inline constexpr unsigned kMostCpuNumber = 16384;
-// What Linux is built for at most.
-inline constexpr unsigned kMostNodeNumber = 1024;
-
 // More than any node has: 4 PiB. A negative size in a description comes out as some 2^64.
 inline constexpr std::uint64_t kMostNodeBytes = std::uint64_t{1} << 52U;
 

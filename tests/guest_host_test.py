@@ -111,10 +111,19 @@ class BootTest(unittest.TestCase):
 
     def test_a_guest_that_does_not_come_to_its_end_is_no_result(self):
         for script, says in (("echo Kernel panic", "Kernel panic"), ("sleep 60", "still on after 1 s"),
-                             ("echo; echo 'guest: all steps done'; exit 3", "status 3"),
+                             ("echo; echo 'guest: all steps done'; exit 3", "status 3 in no step"),
                              ("echo; echo 'guest: all steps done'", "damaged")):
             with self.subTest(script=script), self.assertRaisesRegex(RuntimeError, says):
                 self.boot(script)
+
+    def test_a_hang_names_its_step(self):
+        said = "a begins", "a ended", "b begins", "c begins"
+        with self.assertRaisesRegex(RuntimeError, "status -9 in step b, c:"):
+            self.boot("".join(f"echo 'guest: {words} at 1.20 s'\n" for words in said) + "sleep 60")
+
+    def test_cpus_of_the_guest_take_turns(self):
+        with self.assertRaisesRegex(RuntimeError, " -accel tcg,thread=single "):
+            self.boot('echo "$*"; exit 1')
 
     def test_what_qemu_is_told(self):
         machine = guest.Machine("m", 2, 1, 2, (guest.Node("0-1", 64), guest.Node("2-3"), guest.Node("", 32)),

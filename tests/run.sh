@@ -14,7 +14,8 @@ usage: tests/run.sh [--fast | --long] [arguments of ctest]
 
 Installs missing Debian packages, then runs, and goes on after a failure:
   style       house rules, clang-format, shellcheck, flake8
-  release     builds the release preset, all its ctest entries, and the Python tests
+  release     builds the release preset, all its ctest entries, with machines of several nodes under QEMU
+              (docs/guest.md), and the Python tests
   clang-tidy  every translation unit
   asan-ubsan  builds and tests under the address and undefined-behaviour sanitizers, for a sample of the locks
               (--long: for all, and the tests of what single locks do step by step)
@@ -24,8 +25,7 @@ Installs missing Debian packages, then runs, and goes on after a failure:
               for all), checks the instructions, runs them under qemu's user mode
 
   --fast      without clang-tidy, the sanitizers, clang and aarch64
-  --long      with machines of several nodes under QEMU (docs/guest.md) and soaks of hours (LOCKBENCH_LONG=1);
-              keeps its result in results/long-<date>.txt
+  --long      with soaks of hours (LOCKBENCH_LONG=1); keeps its result in results/long-<date>.txt
   arguments   for example `-R rmap`: only the matching ctest entries of the release build
 
 The last line is 'N passed, N failed, N skipped': cases of GoogleTest and unittest, and checks of style and of builds.

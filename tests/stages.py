@@ -202,11 +202,7 @@ class Runner:
         return lint.quick_checks(self.root, self.say)
 
     def release(self):
-        """The guests only with --long: see docs/guest.md."""
-        counts = self.build("release")
-        if not counts.failed:
-            counts.add(self.ctest("release", arguments=() if self.options.long else ("--label-exclude", "^guest$")))
-        return counts
+        return self.preset("release")
 
     def python(self):
         counts = Counts()

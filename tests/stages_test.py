@@ -209,7 +209,9 @@ EOT
         self.stubs.tool("ctest", self.ctest(extra='echo "cases=$LOCKBENCH_CASES" >>calls'))
         status, lines = self.go("--fast")
         self.assertEqual(status, 0, lines)
-        self.assertIn(f"cases={self.root}/build/tests/release-cases", self.stubs.calls())
+        calls = self.stubs.calls()
+        self.assertIn(f"cases={self.root}/build/tests/release-cases", calls)
+        self.assertEqual([call for call in calls if call.startswith("ctest") and "exclude" in call], [])
 
     def test_a_failing_stage_does_not_stop_the_others(self):
         self.stubs.tool("ctest", self.ctest("fail", GTEST))

@@ -50,11 +50,13 @@ class FakePmu(Case):
         run, window = self.measured(few)
         self.assertEqual({name for name in SKX if window["counters"][name] is not None}, set(SKX[:4]))
         self.assertFalse(run["plan"]["multiplex"])
+        self.assertFalse(run["host"]["counters"]["multiplexed"])
         for name in SKX[4:]:
             self.assertIn("could not be started beside 4 other", window["counters_reason"][name])
         self.out = self.folder / "turns"
         run, window = self.measured(few, "--multiplex")
         self.assertTrue(run["plan"]["multiplex"])
+        self.assertTrue(run["host"]["counters"]["multiplexed"])
         for name in SKX:
             self.assertGreater(window["counters"][name], 0, name)
             self.assertAlmostEqual(window["counters_share"][name], 0.5, 2, name)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """lockbench where hwloc is told of another machine, or of none that can be: a clear error, in bounded time and memory,
 and never a label of a machine that is not here."""
+import json
 import os
 import pathlib
 import re
@@ -14,8 +15,6 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cli_case import TOOL, Case, lockbench  # noqa: E402
 
-CPUS = sorted(os.sched_getaffinity(0))
-ONLINE = len(CPUS) == os.cpu_count()
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE topology SYSTEM "hwloc2.dtd">\n<topology version="2.0">\n'
 SETS = 'cpuset="{0}" complete_cpuset="{0}" nodeset="0x1" complete_nodeset="0x1"'
 
@@ -134,16 +133,26 @@ class Claims(Hwloc):
         self.assertFalse(self.out.exists())
 
     def test_a_claim_to_be_this_system_is_compared_with_it(self):
-        cpus = len(CPUS)
-        for description, says in (
-                ("pack:16 core:4 pu:2", f"it has CPU {cpus}, this system has not"),
-                ("pack:1 core:1 pu:1", r"this system has CPU \d+, it has not"),
-                (f"pack:1 core:1 pu:{cpus}(indexes={','.join(str(cpu + 1) for cpu in CPUS)})", "this system has not"),
-                (f"node:{cpus} pu:1", "on node 1, this system on node 0"),
-                (f"node:1 pack:{cpus} l3:1 core:1 pu:1", "by (package|last-level cache) otherwise"),
-                (f"node:1 pack:1 l3:1 core:1 pu:{cpus}", "by core otherwise")):
-            if not ONLINE or cpus != 2:
-                self.skipTest("the claims are written for a machine of 2 CPUs, a core each, on one node")
+        own = json.loads(lockbench("machine", "--json").stdout)["topology"]
+        numbers = [cpu["cpu"] for cpu in own["cpus"]]
+        cpus, nodes = len(numbers), len(own["nodes"])
+        if numbers != list(range(cpus)):
+            self.skipTest("CPUs are offline, and no description has gaps")
+        if not all(cpu["allowed"] for cpu in own["cpus"]):
+            self.skipTest("CPUs are hidden, which is refused before the claim is looked at")
+        # What holds of every machine, then what holds where it is not as described.
+        shifted = ",".join(str(cpu + 1) for cpu in numbers)
+        claims = [(f"pack:1 core:1 pu:{cpus + 1}", f"it has CPU {cpus}, this system has not", True),
+                  (f"pack:1 core:1 pu:{cpus}(indexes={shifted})", f"it has CPU {cpus}, this system has not", True),
+                  (f"pack:1 core:1 pu:{cpus - 1}", f"this system has CPU {cpus - 1}, it has not", cpus > 1),
+                  (f"node:{cpus} pu:1", "on node 1, this system on node 0", nodes == 1 < cpus),
+                  (f"node:1 pack:{cpus} l3:1 core:1 pu:1", "by (package|last-level cache) otherwise",
+                   nodes == 1 and own["packages"] < cpus),
+                  (f"node:1 pack:1 l3:1 core:1 pu:{cpus}", "by core otherwise",
+                   nodes == own["packages"] == own["llcs"] == 1 < own["cores"])]
+        for description, says, otherwise in claims:
+            if not otherwise:
+                continue
             for words in (["machine"], ["run", f"--out={self.out}"]):
                 self.told(f"claims to be this system's and is not: .*{says}.*Unset HWLOC_SYNTHETIC, HWLOC_THISSYSTEM",
                           {"HWLOC_SYNTHETIC": description, "HWLOC_THISSYSTEM": "1"}, words)

@@ -3,13 +3,20 @@
 # The first process of the guest: takes the steps of the machine named by guest= on the kernel's command line, sends
 # what they left in /out through the second serial line, and switches the machine off. Runs under busybox.
 
-# step NAME COMMAND..: keeps output and status.
+# said WHAT: tells the console, with the seconds since the machine was switched on.
+said() {
+    read -r uptime _ </proc/uptime
+    echo "guest: $1 at $uptime s"
+}
+
+# step NAME COMMAND..: keeps output and status. The console sees it begin and end, so that a hang names its step.
 step() {
     name=$1
     shift
-    echo "guest: $name, $(cut -d' ' -f1 /proc/uptime) s"
+    said "$name begins"
     "$@" >"/out/$name.txt" 2>"/out/$name.err"
     echo $? >"/out/$name.status"
+    said "$name ended"
 }
 
 # measure NAME MS FLAG..: windows of four threads, into /out/NAME. A lock that yields, as some placements put several
@@ -68,11 +75,20 @@ four_nodes() {
     within 2-5 1-2 step cpuset_json lockbench machine --json
     within 2-5 1-2 step outside lockbench run --out=/out/none --locks=rwsem --workloads=rw_mix --lock-home=node:3
 
+    # The group loses node 3 while memory lies there: the kernel moves the pages, and refuses the next binding.
+    within 0-7 0-3 measure taken 300 --placements=compact --workloads=rw_mix \
+        --lock-home=node:3,data=node:3,lock=node:3,qnodes=node:3,last,data=last &
+    windows taken 1
+    echo 0 >/cgroup/part/cpuset.mems
+    said "node 3 is taken"
+    wait
+
     # A CPU goes away under a thread that is pinned to it.
     measure offline 300 --placements=one_per_node --lock-home=local,remote,first,last,node:1,node:2 \
         --workloads=rw_mix &
     windows offline 1
     echo 0 >/sys/devices/system/cpu/cpu2/online
+    said "CPU 2 is offline"
     wait
 }
 

@@ -166,7 +166,7 @@ class SquareTest(GuestCase):
         self.assertEqual((seen["packages"], seen["llcs"], seen["cores"], seen["is_this_system"]), (4, 4, 8, True))
         self.assertEqual((host["cpu"]["nodes"], host["cpu"]["sockets"], host["cpu"]["cpus"]), (4, 4, 8))
         self.assertTrue(all(0 < node["memory_bytes"] <= 512 << 20 for node in seen["nodes"]))
-        self.assertIn("4 packages, 4 nodes, 4 LLCs, 8 cores, 8 CPUs", self.boot.text("machine"))
+        self.assertIn("4 packages, 4 nodes, 4 last-level caches, 8 cores, 8 CPUs", self.boot.text("machine"))
 
     def test_tests_of_bench_pass_here(self):
         self.check_tests_of_bench()
@@ -241,6 +241,18 @@ class SquareTest(GuestCase):
         self.done("outside", 3)
         self.assertIn("--lock-home=node:3: that node has no memory that this process may use; this machine has nodes "
                       "1,2 with memory.", self.boot.errors("outside"))
+
+    def test_a_node_that_is_taken_away_is_flagged(self):
+        windows = self.windows("taken")
+        self.assertEqual(len(windows), 6)
+        self.sound(windows[0])
+        last = windows[-1]
+        self.assertIn("home_unverified", last["flags"])
+        self.assertIn("mbind to nodes 3 failed: Invalid argument; memory is not bound", last["homes"]["reason"])
+        there = [home for home in page.parts(last).values() if home["asked"] == 3]
+        self.assertGreater(len(there), 0)
+        for home in there:
+            self.assertEqual(list(home["got"]), ["0"])
 
     def test_a_thread_whose_cpu_goes_offline_is_flagged(self):
         windows = self.windows("offline")
