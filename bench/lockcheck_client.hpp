@@ -100,17 +100,20 @@ class ClientProgram {
             lock.lock(token);
             hold(tid, token);
         } else if (role == 't') {
+            P::mark(Mark::doorway, &lock, Mode::write);
             if (lock.try_lock(token)) {
                 hold(tid, token);
             }
         } else if (role == 'k') {
             if constexpr (KillableLock<L>) {
+                P::mark(Mark::doorway, &lock, Mode::write);
                 if (lock.lock_killable(token)) {
                     hold(tid, token);
                 }
             }
         } else if (role == 'd') {
             if constexpr (DowngradableLock<L>) {
+                P::mark(Mark::doorway, &lock, Mode::write);
                 lock.lock(token);
                 P::mark(Mark::acquired, &lock, Mode::write);
                 write(tid);

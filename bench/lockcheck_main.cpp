@@ -12,6 +12,7 @@
 #include "bench/errors.hpp"
 #include "bench/glob.hpp"
 #include "bench/lockcheck_cells.hpp"
+#include "bench/lockcheck_mutate.hpp"
 #include "bench/nearest.hpp"
 
 namespace lockbench {
@@ -226,12 +227,26 @@ int run_main(int argc, char** argv) {
     replay->add_option("--locks", raw.locks, "The lock")->required();
     add_common(*replay, raw);
     replay->add_option("script", raw.script, "As printed behind 'replay'")->required();
+    CLI::App* mutate = app.add_subcommand("mutate", "Explore locks with one fault at one place, each in turn");
+    MutateRequest mutations;
+    mutate->add_option("--locks", raw.locks, "Globs of lock names, comma-separated [all but controls]")->delimiter(',');
+    mutate->add_option("--client", mutations.clients, "Clients, comma-separated, small ones first [what fits the lock]")
+        ->delimiter(',');
+    mutate->add_option("--model", raw.model, "sc or rc11 [rc11]");
+    mutate->add_option("--budget", raw.budget, "Executions of each client for each mutation; 0: all [0]");
+    mutate->add_flag("--json", raw.json, "An array of objects");
     CLI::App* list = app.add_subcommand("list", "The locks, and the roles that a client may give their threads");
     list->add_flag("--json", raw.json, "An array of objects");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    }
+    if (app.got_subcommand("mutate")) {
+        mutations.locks = chosen(raw.locks);
+        mutations.options = options_of(raw);
+        mutations.json = raw.json;
+        return mutate_command(mutations);
     }
     return app.got_subcommand("list")     ? list_command(raw.json)
            : app.got_subcommand("replay") ? replay_command(raw)

@@ -143,6 +143,8 @@ class Stopwatch {
 
 // Each thread's sleep word, by which it is woken, and its cancel word. Built before everything else of a program.
 void build_kernel_words();
+// What lies there is the platform's own.
+bool is_kernel_word(std::uint32_t place);
 void sleep_prepare(Site site);
 Wake sleep(Deadline deadline, bool killable, Site site);
 void sleep_until(Deadline deadline, Site site);

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#include "bench/lockcheck_mutate.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "bench/errors.hpp"
+
+namespace lockbench {
+namespace {
+
+using explore::Mutation;
+using explore::Mutator;
+using explore::Operation;
+
+// A client, and the places that it reaches.
+struct Reach {
+    const Client* client;
+    std::vector<Operation> places;
+};
+
+bool reaches(const Reach& reach, const Operation& place) {
+    return std::any_of(reach.places.begin(), reach.places.end(),
+                       [&place](const Operation& other) { return explore::same_place(place, other); });
+}
+
+MutationResult judge(const LockChecker& checker, const Mutation& mutation, const std::vector<Reach>& reached,
+                     const explore::Options& options) {
+    MutationResult result;
+    result.mutation = mutation;
+    for (const Reach& reach : reached) {
+        if (!reaches(reach, mutation.at)) {
+            continue;
+        }
+        const Mutator mutator(mutation);
+        result.client = reach.client->text;
+        result.verdict = checker.check(*reach.client, options);
+        if (!result.verdict.passed()) {
+            break;
+        }
+        result.exhaustive = result.exhaustive && result.verdict.exhaustive && result.verdict.counts.cut == 0;
+    }
+    return result;
+}
+
+}  // namespace
+
+std::vector<Client> mutation_clients(const LockInfo& info) {
+    std::vector<std::string> texts = {"1w1t", "2w", "2wx2", "3w"};
+    if (info.shared) {
+        texts.insert(texts.end(), {"1r1w", "1r1wx2", "2r1w", "1r2w"});
+    }
+    if (info.downgrade) {
+        texts.insert(texts.end(), {"1r1d", "1w1d"});
+    }
+    if (info.killable) {
+        texts.insert(texts.end(), {"1w1k", "1w2k"});
+    }
+    if (info.is_locked) {
+        texts.emplace_back("1w1o");
+    }
+    std::vector<Client> clients;
+    for (const std::string& text : texts) {
+        clients.push_back(parse_client(text));
+    }
+    return clients;
+}
+
+MutatedLock mutate(const LockChecker& checker, const std::vector<Client>& clients, const explore::Options& options,
+                   const std::function<void(const MutationResult&)>& each) {
+    MutatedLock result;
+    std::vector<Reach> reached;
+    std::vector<Operation> places;
+    for (const Client& client : clients) {
+        const Mutator notes;
+        const explore::Verdict verdict = checker.check(client, options);
+        if (!verdict.passed()) {
+            result.broken = fmt::format("{}: {} ({})", to_string(verdict.failure), verdict.message, client.text);
+            return result;
+        }
+        reached.push_back({&client, notes.noted()});
+        for (const Operation& place : reached.back().places) {
+            const auto known = [&place](const Operation& other) { return explore::same_place(place, other); };
+            if (std::none_of(places.begin(), places.end(), known)) {
+                places.push_back(place);
+            }
+        }
+    }
+    result.places = places.size();
+    for (const Operation& place : places) {
+        for (const Mutation& mutation : mutations_of(place)) {
+            result.results.push_back(judge(checker, mutation, reached, options));
+            each(result.results.back());
+        }
+    }
+    return result;
+}
+
+namespace {
+
+std::uint64_t executions(const explore::Verdict& verdict) {
+    return verdict.counts.complete + verdict.counts.blocked + verdict.counts.cut;
+}
+
+void print(const MutationResult& each) {
+    const std::string where = explore::short_name(each.mutation.at.site) + ": " + describe(each.mutation);
+    if (each.verdict.passed()) {
+        fmt::print("  {}: survived{} ({})\n", where, each.exhaustive ? "" : ", not exhaustive", each.client);
+    } else {
+        fmt::print("  {}: caught, {}, after {} executions ({})\n", where, to_string(each.verdict.failure),
+                   executions(each.verdict), each.client);
+    }
+    std::fflush(stdout);
+}
+
+nlohmann::ordered_json to_json(const LockInfo& info, const MutationResult& each) {
+    const bool caught = !each.verdict.passed();
+    return {{"lock", info.name},
+            {"file", each.mutation.at.site.file},
+            {"line", each.mutation.at.site.line},
+            {"site", explore::short_name(each.mutation.at.site)},
+            {"change", describe(each.mutation)},
+            {"client", each.client},
+            {"caught", caught},
+            {"failure", to_string(each.verdict.failure)},
+            {"message", each.verdict.message},
+            {"executions", caught ? executions(each.verdict) : 0},
+            {"exhaustive", each.exhaustive}};
+}
+
+}  // namespace
+
+int mutate_command(const MutateRequest& request) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    bool broken = false;
+    for (const LockChecker* checker : request.locks) {
+        std::vector<Client> clients;
+        for (const std::string& text : request.clients) {
+            clients.push_back(parse_client(text));
+        }
+        clients = clients.empty() ? mutation_clients(checker->info) : clients;
+        std::erase_if(clients, [&](const Client& client) { return !unfit(client, checker->info).empty(); });
+        if (!request.json) {
+            fmt::print("{}\n", checker->info.name);
+        }
+        std::size_t caught = 0;
+        const MutatedLock found = mutate(*checker, clients, request.options, [&](const MutationResult& each) {
+            caught += each.verdict.passed() ? 0 : 1;
+            if (request.json) {
+                all.push_back(to_json(checker->info, each));
+            } else {
+                print(each);
+            }
+        });
+        broken = broken || !found.broken.empty();
+        if (!found.broken.empty()) {
+            fmt::print(request.json ? stderr : stdout, "  {}: not mutated, broken as it is: {}\n", checker->info.name,
+                       found.broken);
+        } else if (!request.json) {
+            fmt::print("  {} places, {} mutations, {} caught, {} survived\n", found.places, found.results.size(), caught,
+                       found.results.size() - caught);
+        }
+    }
+    if (request.json) {
+        fmt::print("{}\n", all.dump(2));
+    }
+    return broken ? kExitFailed : kExitDone;
+}
+
+}  // namespace lockbench
