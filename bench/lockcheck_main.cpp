@@ -38,7 +38,7 @@ struct Raw {
 
 void add_common(CLI::App& command, Raw& raw) {
     command.add_option("--client", raw.client,
-                       "Threads by role and sections of each: <n><r|w|t|d|k|o>..[x<sections>] [2wx2]");
+                       "Threads by role and sections of each: <n><r|w|t|d|k|o|i>..[x<sections>] [2wx2]");
     command.add_option("--engine", raw.engine, "g: all execution graphs [g]");
     command.add_option("--model", raw.model, "sc or rc11 [rc11]");
     command.add_option("--seed", raw.seed, "For engines that draw lots; g draws none");
@@ -201,6 +201,7 @@ int list_command(bool json) {
         roles += checker.info.downgrade ? "d" : "";
         roles += checker.info.killable ? "k" : "";
         roles += checker.info.is_locked ? "o" : "";
+        roles += checker.info.irq_readers ? "i" : "";
         all.push_back({{"name", checker.info.name}, {"kind", to_string(checker.info.kind)}, {"roles", roles}});
         if (!json) {
             fmt::print("{:<32} {:<6} {}\n", checker.info.name, to_string(checker.info.kind), roles);

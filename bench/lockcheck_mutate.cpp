@@ -27,41 +27,64 @@ bool reaches(const Reach& reach, const Operation& place) {
                        [&place](const Operation& other) { return explore::same_place(place, other); });
 }
 
+// Most mutations fail soon or never: a first round looks a little under each client, a second to the end.
+constexpr std::uint64_t kFirstLook = 3000;
+
 MutationResult judge(const LockChecker& checker, const Mutation& mutation, const std::vector<Reach>& reached,
                      const explore::Options& options) {
     MutationResult result;
     result.mutation = mutation;
+    std::vector<const Client*> open;
     for (const Reach& reach : reached) {
-        if (!reaches(reach, mutation.at)) {
-            continue;
+        if (reaches(reach, mutation.at)) {
+            open.push_back(reach.client);
         }
-        const Mutator mutator(mutation);
-        result.client = reach.client->text;
-        result.verdict = checker.check(*reach.client, options);
-        if (!result.verdict.passed()) {
-            break;
-        }
-        result.exhaustive = result.exhaustive && result.verdict.exhaustive && result.verdict.counts.cut == 0;
     }
+    for (const bool first : {true, false}) {
+        explore::Options bounded = options;
+        bounded.max_executions = first && (options.max_executions == 0 || options.max_executions > kFirstLook)
+                                     ? kFirstLook
+                                     : options.max_executions;
+        std::vector<const Client*> left;
+        for (const Client* client : open) {
+            const Mutator mutator(mutation);
+            result.client = client->text;
+            result.verdict = checker.check(*client, bounded);
+            if (!result.verdict.passed()) {
+                return result;
+            }
+            if (!result.verdict.exhaustive) {
+                left.push_back(client);
+            }
+            result.cut = result.cut || result.verdict.counts.cut != 0;
+        }
+        open = left;
+    }
+    result.exhaustive = open.empty() && !result.cut;
     return result;
 }
 
 }  // namespace
 
 std::vector<Client> mutation_clients(const LockInfo& info) {
-    std::vector<std::string> texts = {"1w1t", "2w", "2wx2", "3w"};
-    if (info.shared) {
-        texts.insert(texts.end(), {"1r1w", "1r1wx2", "2r1w", "1r2w"});
-    }
-    if (info.downgrade) {
-        texts.insert(texts.end(), {"1r1d", "1w1d"});
-    }
-    if (info.killable) {
-        texts.insert(texts.end(), {"1w1k", "1w2k"});
-    }
-    if (info.is_locked) {
-        texts.emplace_back("1w1o");
-    }
+    const bool spin = info.kind == WaitKind::spin;
+    std::vector<std::string> texts = {"1w1t", "2w"};
+    const auto more = [&texts](bool wanted, std::initializer_list<const char*> clients) {
+        if (wanted) {
+            texts.insert(texts.end(), clients.begin(), clients.end());
+        }
+    };
+    more(info.shared, {"1r1w"});
+    more(info.irq_readers, {"1i1wx2"});
+    more(info.downgrade, {"1r1d", "1w1d"});
+    more(info.killable, {"1w1k"});
+    more(spin, {"2wx2"});
+    more(info.shared && spin, {"1r1wx2"});
+    more(true, {"3w"});
+    more(info.shared, {"2r1w", "1r2w"});
+    more(spin && !info.shared, {"4w"});
+    more(info.killable, {"2w1k"});
+    more(info.is_locked, {"1w1o"});
     std::vector<Client> clients;
     for (const std::string& text : texts) {
         clients.push_back(parse_client(text));
@@ -160,8 +183,8 @@ int mutate_command(const MutateRequest& request) {
             fmt::print(request.json ? stderr : stdout, "  {}: not mutated, broken as it is: {}\n", checker->info.name,
                        found.broken);
         } else if (!request.json) {
-            fmt::print("  {} places, {} mutations, {} caught, {} survived\n", found.places, found.results.size(), caught,
-                       found.results.size() - caught);
+            fmt::print("  {} places, {} mutations, {} caught, {} survived\n", found.places, found.results.size(),
+                       caught, found.results.size() - caught);
         }
     }
     if (request.json) {

@@ -16,7 +16,8 @@ struct MutationResult {
     explore::Mutation mutation;
     std::string client;  // that kills it, or the last that reaches it
     explore::Verdict verdict;
-    bool exhaustive = true;  // a survivor: all clients that reach it were explored to the end
+    bool exhaustive = false;  // a survivor: all clients that reach it were explored to the end
+    bool cut = false;
 };
 
 struct MutatedLock {

@@ -11,7 +11,8 @@ namespace lockbench::explore {
 namespace {
 
 constexpr const char* kActs[] = {"load", "store", "rmw", "fence", "wake", "sleep_prepare"};
-constexpr const char* kPhases[] = {"", " in lock", " in lock_shared", " in unlock", " in unlock_shared", " in downgrade"};
+constexpr const char* kPhases[] = {"",           " in lock",          " in lock_shared",
+                                   " in unlock", " in unlock_shared", " in downgrade"};
 constexpr const char* kOrders[] = {"relaxed", "acquire", "release", "acq_rel", "seq_cst"};
 
 const char* name(Order order) { return kOrders[static_cast<std::size_t>(order)]; }
@@ -73,7 +74,8 @@ std::string describe(const Mutation& mutation) {
         case Fault::failure:
             return act + " that fails, " + name(mutation.at.failure) + " -> " + name(mutation.weaker);
         case Fault::left_out:
-            return act + (mutation.at.act == Act::fence ? order : kPhases[static_cast<std::size_t>(mutation.at.phase)]) +
+            return act +
+                   (mutation.at.act == Act::fence ? order : kPhases[static_cast<std::size_t>(mutation.at.phase)]) +
                    " left out";
         case Fault::late:
             return act + " behind the re-check";
@@ -87,7 +89,9 @@ std::vector<Mutation> mutations_of(const Operation& operation) {
     const Act act = operation.act;
     const bool reads = act != Act::store;
     const bool writes = act != Act::load;
-    for (const Order weaker : weaker_than(operation.order, reads, writes)) {
+    // What the platform does by itself has no order of the lock's.
+    const bool ordered = act != Act::wake && act != Act::prepare;
+    for (const Order weaker : ordered ? weaker_than(operation.order, reads, writes) : std::vector<Order>()) {
         all.push_back({operation, Fault::order, weaker});
     }
     if (act == Act::rmw) {
@@ -152,6 +156,9 @@ bool Mutator::does(Act act, Site site) {
     return !hit;
 }
 
+void Mutator::count_from_here() { asked_[self_thread->tid] = 0; }
+std::uint64_t Mutator::counted() const { return asked_[self_thread->tid]; }
+
 void Mutator::mark(Mark mark, Mode mode, bool downgrade) {
     const bool read = mode == Mode::read;
     Phase& phase = phase_[self_thread->tid];
@@ -167,6 +174,7 @@ void Mutator::mark(Mark mark, Mode mode, bool downgrade) {
 std::uint64_t Mutator::perform(const Request& request) {
     Engine& engine = core->engine();
     Operation operation;
+    ++asked_[self_thread->tid];
     if (!classify(request, operation)) {
         return engine.perform(*self_thread, request);
     }

@@ -51,7 +51,7 @@ std::vector<Mutation> mutations_of(const Operation& operation);
 // While one lives, what the program asks goes through it.
 class Mutator {
   public:
-    Mutator();   // notes what is done, and changes nothing
+    Mutator();  // notes what is done, and changes nothing
     explicit Mutator(const Mutation& mutation);
     ~Mutator();
     Mutator(const Mutator&) = delete;
@@ -64,6 +64,9 @@ class Mutator {
     // What the platform does by itself: false where it is to be left out.
     bool does(Act act, Site site);
     [[nodiscard]] bool arms_late(ThreadId tid) const { return late_[tid]; }
+    // What the running thread has asked since.
+    void count_from_here();
+    [[nodiscard]] std::uint64_t counted() const;
     void mark(Mark mark, Mode mode, bool downgrade);
 
   private:
@@ -75,6 +78,7 @@ class Mutator {
     Mutation mutation_;
     std::vector<Operation> noted_;
     std::array<bool, kMaxFibers> late_{};
+    std::array<std::uint64_t, kMaxFibers> asked_{};
     std::array<Phase, kMaxFibers> phase_{};
 };
 inline Mutator* mutator = nullptr;
