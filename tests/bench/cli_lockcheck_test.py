@@ -81,6 +81,28 @@ class Lockcheck(unittest.TestCase):
         self.assertEqual(self.run_tool("run", "--locks=ticket", "--client=1w1d"),
                          "ticket: left out, it cannot be downgraded\n")
 
+    def test_readers_that_may_not_queue(self):
+        self.assertEqual(self.run_tool("run", "--locks=ticket", "--client=1i1w"),
+                         "ticket: left out, it has no readers that may not queue\n")
+        self.assertIn("exhaustive", self.run_tool("run", "--locks=qrwlock", "--client=1i1wx2"))
+
+    def test_mutate(self):
+        text = self.run_tool("mutate", "--locks=mcs,osq", "--client=2w,3w")
+        self.assertRegex(text, r"(?m)^  locks/mcs\.hpp:\d+: rmw acq_rel -> acquire: caught, race, after \d+ executions "
+                               r"\(2w\)$")
+        self.assertRegex(text, r"(?m)^  \d+ places, \d+ mutations, \d+ caught, 0 survived$")
+        self.assertRegex(text, r"(?m)^  locks/osq\.hpp:\d+: rmw acquire -> load, store: survived \(3w\)$")
+        found = json.loads(self.run_tool("mutate", "--locks=rwsem_3_8", "--client=2w", "--json"))
+        changes = {each["change"] for each in found if each["caught"]}
+        self.assertLessEqual({"wake in unlock left out", "sleep_prepare behind the re-check", "rmw release -> relaxed",
+                              "load acquire -> relaxed", "store release -> relaxed"}, changes)
+        for each in found:
+            self.assertEqual(each["executions"] > 0, each["caught"], each)
+
+    def test_a_broken_lock_is_not_mutated(self):
+        text = self.run_tool("mutate", "--locks=broken", "--client=2w", status=1)
+        self.assertIn("broken: not mutated, broken as it is: ", text)
+
     def test_refusals(self):
         for arguments, says in ((("run", "--client=2z"), "A client is written"),
                                 (("run", "--client=2wx*"), "bounded number of sections"),

@@ -3,6 +3,7 @@
 // same client. docs/mutations.md is made of what is found here (tests/bench/mutations_page_test.py).
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -201,6 +202,57 @@ const Row kRows[] = {
                                                            Failure::exclusion),
     found<Today<M40>, RightToday>("M40", "rwsem: a downgrade publishes nothing", "rd", 1, Failure::race),
 };
+
+// --- faults at one place, on a small semaphore
+
+std::vector<Mutation> all_of(const Client& client) {
+    const Mutator notes;
+    EXPECT_TRUE(check_lock<Sem<Bug::none>>(client, {}).exhaustive) << "noting changes nothing";
+    std::vector<Mutation> all;
+    for (const Operation& operation : notes.noted()) {
+        for (const Mutation& mutation : explore::mutations_of(operation)) {
+            all.push_back(mutation);
+        }
+    }
+    return all;
+}
+
+TEST(FaultsAtOnePlace, AreMadeOneAtATimeAndFound) {
+    const Client client{"ww", 1, "2w"};
+    std::set<std::string> found;
+    for (const Mutation& mutation : all_of(client)) {
+        const Mutator mutator(mutation);
+        const Verdict verdict = check_lock<Sem<Bug::none>>(client, {});
+        if (!verdict.passed()) {
+            found.insert(describe(mutation) + ": " + std::string(to_string(verdict.failure)));
+        }
+    }
+    for (const char* wanted : {"wake in unlock left out: liveness", "sleep_prepare behind the re-check: liveness",
+                               "load acquire -> relaxed: race", "store release -> relaxed: race"}) {
+        EXPECT_EQ(found.count(wanted), 1U) << wanted;
+    }
+    EXPECT_TRUE(check_lock<Sem<Bug::none>>(client, {}).exhaustive) << "nothing stays";
+}
+
+TEST(FaultsAtOnePlace, EveryOrderHasItsNextWeaker) {
+    const auto told = [](Act act, Order order, Order failure) {
+        std::string all;
+        for (const Mutation& mutation : explore::mutations_of({act, explore::Phase::elsewhere, order, failure, {}})) {
+            all += describe(mutation) + "; ";
+        }
+        return all;
+    };
+    EXPECT_EQ(told(Act::load, seq_cst, seq_cst), "load seq_cst -> acquire; ");
+    EXPECT_EQ(told(Act::load, relaxed, relaxed), "");
+    EXPECT_EQ(told(Act::store, seq_cst, seq_cst), "store seq_cst -> release; ");
+    EXPECT_EQ(told(Act::fence, acq_rel, acq_rel),
+              "fence acq_rel -> acquire; fence acq_rel -> release; fence acq_rel left out; ");
+    EXPECT_EQ(told(Act::rmw, acq_rel, acquire),
+              "rmw acq_rel -> acquire; rmw acq_rel -> release; rmw that fails, acquire -> relaxed; "
+              "rmw acq_rel -> load, store; ");
+    EXPECT_EQ(told(Act::wake, seq_cst, seq_cst), "wake left out; ");
+    EXPECT_EQ(told(Act::prepare, seq_cst, seq_cst), "sleep_prepare behind the re-check; ");
+}
 
 std::string name_of(const ::testing::TestParamInfo<Row>& info) {
     return std::string(info.param.id) + "_" + std::to_string(info.index);

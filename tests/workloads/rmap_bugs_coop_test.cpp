@@ -123,21 +123,18 @@ CoopTrial orphan_exits(std::uint64_t seed, unsigned reclaimers) {
 // A walker that relies on what the drain promises: an anon_vma whose count is not 0 under the root lock stays until the
 // lock is dropped. (The walks of reclaim ask for a mapping instead, and unlinking takes the lock after the last one
 // went; the drain is their second line of defence.)
-// kRecycled: the anon_vma may already be another one's when the walker comes, who sees it no sooner than complete.
+// kRecycled: the walker, who came before the end, finds the anon_vma again as another's, its own root now.
 template <class L, class Q, bool kRecycled = false>
 CoopTrial exit_beside_walker(std::uint64_t seed) {
     return Orphan<L, Q>::run(seed, 2, [](Orphan<L, Q>& orphan, auto& thread, ThreadId tid) {
         using Object = AnonVma<Env, L>;
         if (tid == 0) {
-            if constexpr (!kRecycled) {
-                orphan.own.store(nullptr, seq_cst);
-            }
+            orphan.own.store(nullptr, seq_cst);
             exit_mm(orphan.trial.rmap(), thread, orphan.child);
             if constexpr (kRecycled) {
                 auto& rmap = orphan.trial.rmap();
                 Vma<Env>* const buffer = map_buffer(rmap.memory, thread.task, orphan.trial.parent(), 2);
                 touch_page(rmap, thread, *buffer, buffer->pgoff.get());
-                orphan.own.store(nullptr, seq_cst);
             }
             exit_mm(orphan.trial.rmap(), thread, &orphan.trial.parent());
             return;
@@ -152,7 +149,11 @@ CoopTrial exit_beside_walker(std::uint64_t seed) {
                     return;
                 }
                 root = root_of<Env, L>(own);
-                if (!try_lock_for_read(root->stable.lock, thread.token)) {
+                for (int look = 0; kRecycled && root != own && look < 64; ++look) {
+                    Coop::relax();
+                    root = root_of<Env, L>(own);
+                }
+                if ((kRecycled && root != own) || !try_lock_for_read(root->stable.lock, thread.token)) {
                     continue;
                 }
                 if (own->stable.refcount.load(seq_cst) == 0) {
