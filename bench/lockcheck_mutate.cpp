@@ -64,6 +64,15 @@ MutationResult judge(const LockChecker& checker, const Mutation& mutation, const
     return result;
 }
 
+std::vector<Client> parse_clients(const std::vector<std::string>& texts) {
+    std::vector<Client> clients;
+    clients.reserve(texts.size());
+    for (const std::string& text : texts) {
+        clients.push_back(parse_client(text));
+    }
+    return clients;
+}
+
 }  // namespace
 
 std::vector<Client> mutation_clients(const LockInfo& info) {
@@ -85,11 +94,7 @@ std::vector<Client> mutation_clients(const LockInfo& info) {
     more(spin && !info.shared, {"4w"});
     more(info.killable, {"2w1k"});
     more(info.is_locked, {"1w1o"});
-    std::vector<Client> clients;
-    for (const std::string& text : texts) {
-        clients.push_back(parse_client(text));
-    }
-    return clients;
+    return parse_clients(texts);
 }
 
 MutatedLock mutate(const LockChecker& checker, const std::vector<Client>& clients, const explore::Options& options,
@@ -160,11 +165,8 @@ int mutate_command(const MutateRequest& request) {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     bool broken = false;
     for (const LockChecker* checker : request.locks) {
-        std::vector<Client> clients;
-        for (const std::string& text : request.clients) {
-            clients.push_back(parse_client(text));
-        }
-        clients = clients.empty() ? mutation_clients(checker->info) : clients;
+        std::vector<Client> clients =
+            request.clients.empty() ? mutation_clients(checker->info) : parse_clients(request.clients);
         std::erase_if(clients, [&](const Client& client) { return !unfit(client, checker->info).empty(); });
         if (!request.json) {
             fmt::print("{}\n", checker->info.name);

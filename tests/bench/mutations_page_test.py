@@ -117,7 +117,8 @@ def code_at(site):
 
 
 def mutate(lock):
-    done = subprocess.run([LOCKCHECK, "mutate", f"--locks={lock}", f"--budget={SMALL_BUDGET if lock in DEAR else BUDGET}", "--json"],
+    budget = SMALL_BUDGET if lock in DEAR else BUDGET
+    done = subprocess.run([LOCKCHECK, "mutate", f"--locks={lock}", f"--budget={budget}", "--json"],
                           capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{lock}: {done.stdout[-2000:]}{done.stderr}")
@@ -181,11 +182,11 @@ PLACES = """
 ## Faults at one place
 
 `lockcheck mutate` makes one thing wrong at one place of a lock's source, while it runs, and explores the lock's clients
-again: an order is weaker, a fence or a wake-up (of one operation: lock, unlock, ..) is left out, a sleep_prepare() comes
-behind the look that should follow it, a read-modify-write is a load and a store. All places that the clients reach are
-tried. Engine G, model RC11, at most {budget} executions of a client for a fault, {small} with {dear}, which
-have too many. A survivor needs a reason (tests/mutants/survivors.toml) or the test fails. "To the end": no client was
-left unfinished.
+again: an order is weaker, a fence or a wake-up (of one operation: lock, unlock, ..) is left out, a sleep_prepare()
+comes behind the look that should follow it, a read-modify-write is a load and a store. All places that the clients
+reach are tried. Engine G, model RC11, at most {budget} executions of a client for a fault; {small} for
+{dear}, which have too many. A survivor needs a reason
+(tests/mutants/survivors.toml) or the test fails. "To the end": no client was left unfinished.
 
 | lock | places | faults | caught | survive, explained | of these to the end | most executions to a failure |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -141,7 +141,8 @@ Verdict each_asks_for_the_other(const Client&, const Options& options) {
         });
 }
 
-// v, once, against w, as often as the client says: what an acquisition asks of memory must not grow with what others do.
+// v, once, against w, as often as the client says: what an acquisition asks of memory must not grow with what others
+// do.
 template <class L>
 Verdict steps_bounded(const Client& client, const Options& options) {
     constexpr std::uint64_t kMost = 6;  // of a lock with a pending bit: claim, look, wait, bit, wait, take
