@@ -24,7 +24,7 @@ std::vector<LockChecker> collect(std::index_sequence<kSlices...>) {
     return checkers;
 }
 
-constexpr std::string_view kRoles = "rwtdko";
+constexpr std::string_view kRoles = "rwtdkoi";
 constexpr unsigned kMaxSections = 16;
 
 // The number that `text` begins with, taken off it; 0 where there is none.
@@ -47,7 +47,7 @@ const std::vector<LockChecker>& lock_checkers() {
 Client parse_client(std::string_view text) {
     const auto refuse = [text](std::string_view why) {
         throw UsageError(fmt::format(
-            "--client={}: {}. A client is written <n><r|w|t|d|k|o>..[x<sections>], for example 2r1wx2.", text, why));
+            "--client={}: {}. A client is written <n><r|w|t|d|k|o|i>..[x<sections>], for example 2r1wx2.", text, why));
     };
     Client client;
     client.text = text;
@@ -55,7 +55,7 @@ Client parse_client(std::string_view text) {
     while (!rest.empty() && rest.front() != 'x') {
         const unsigned count = take_number(rest);
         if (count == 0 || rest.empty() || kRoles.find(rest.front()) == std::string_view::npos) {
-            refuse("a number from 1 on and one of r, w, t, d, k, o are wanted");
+            refuse("a number from 1 on and one of r, w, t, d, k, o, i are wanted");
         }
         client.roles.append(std::min(count, 2 * explore::kMaxFibers), rest.front());
         rest.remove_prefix(1);
@@ -83,6 +83,9 @@ std::string unfit(const Client& client, const LockInfo& info) {
         }
         if (role == 'k' && !info.killable) {
             return "a wait for it cannot be cancelled";
+        }
+        if (role == 'i' && !info.irq_readers) {
+            return "it has no readers that may not queue";
         }
         if (role == 'o' && !info.is_locked) {
             return "it does not say whether it is locked";

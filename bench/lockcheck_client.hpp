@@ -3,7 +3,7 @@
 // the same for every lock that offers what the roles need.
 //
 //   r reader   w writer   t writer that tries once   d writer that becomes a reader   k writer that may be cancelled
-//   o observer that asks is_locked()
+//   o observer that asks is_locked()   i reader that may not queue, as an interrupt's
 // Writers change two counters that readers find equal. Exclusion: the counters are Plain, so that two sections at once
 // are seen. At the end the counters are the number of sections, and the lock is as constructed.
 #pragma once
@@ -91,26 +91,26 @@ class ClientProgram {
         if (role == 'r') {
             P::mark(Mark::doorway, &lock, kReadMode);
             lock_for_read(lock, token);
-            P::mark(Mark::acquired, &lock, kReadMode);
-            read();
-            P::mark(Mark::released, &lock, kReadMode);
-            unlock_for_read(lock, token);
+            leave_read(token);
         } else if (role == 'w') {
             P::mark(Mark::doorway, &lock, Mode::write);
             lock.lock(token);
             hold(tid, token);
         } else if (role == 't') {
+            P::mark(Mark::doorway, &lock, Mode::write);
             if (lock.try_lock(token)) {
                 hold(tid, token);
             }
         } else if (role == 'k') {
             if constexpr (KillableLock<L>) {
+                P::mark(Mark::doorway, &lock, Mode::write);
                 if (lock.lock_killable(token)) {
                     hold(tid, token);
                 }
             }
         } else if (role == 'd') {
             if constexpr (DowngradableLock<L>) {
+                P::mark(Mark::doorway, &lock, Mode::write);
                 lock.lock(token);
                 P::mark(Mark::acquired, &lock, Mode::write);
                 write(tid);
@@ -120,9 +120,21 @@ class ClientProgram {
                 P::mark(Mark::released, &lock, Mode::read);
                 lock.unlock_shared(token);
             }
+        } else if (role == 'i') {
+            if constexpr (IrqReaderLock<L>) {
+                P::mark(Mark::doorway, &lock, Mode::read);
+                lock.lock_shared_irq(token);
+                leave_read(token);
+            }
         } else {
             (void)lock.is_locked();
         }
+    }
+    void leave_read(Token& token) {
+        P::mark(Mark::acquired, &shared_->lock, kReadMode);
+        read();
+        P::mark(Mark::released, &shared_->lock, kReadMode);
+        unlock_for_read(shared_->lock, token);
     }
 
     void hold(ThreadId tid, Token& token) {

@@ -12,6 +12,7 @@
 #include "bench/errors.hpp"
 #include "bench/glob.hpp"
 #include "bench/lockcheck_cells.hpp"
+#include "bench/lockcheck_mutate.hpp"
 #include "bench/nearest.hpp"
 
 namespace lockbench {
@@ -37,7 +38,7 @@ struct Raw {
 
 void add_common(CLI::App& command, Raw& raw) {
     command.add_option("--client", raw.client,
-                       "Threads by role and sections of each: <n><r|w|t|d|k|o>..[x<sections>] [2wx2]");
+                       "Threads by role and sections of each: <n><r|w|t|d|k|o|i>..[x<sections>] [2wx2]");
     command.add_option("--engine", raw.engine, "g: all execution graphs [g]");
     command.add_option("--model", raw.model, "sc or rc11 [rc11]");
     command.add_option("--seed", raw.seed, "For engines that draw lots; g draws none");
@@ -200,6 +201,7 @@ int list_command(bool json) {
         roles += checker.info.downgrade ? "d" : "";
         roles += checker.info.killable ? "k" : "";
         roles += checker.info.is_locked ? "o" : "";
+        roles += checker.info.irq_readers ? "i" : "";
         all.push_back({{"name", checker.info.name}, {"kind", to_string(checker.info.kind)}, {"roles", roles}});
         if (!json) {
             fmt::print("{:<32} {:<6} {}\n", checker.info.name, to_string(checker.info.kind), roles);
@@ -226,12 +228,26 @@ int run_main(int argc, char** argv) {
     replay->add_option("--locks", raw.locks, "The lock")->required();
     add_common(*replay, raw);
     replay->add_option("script", raw.script, "As printed behind 'replay'")->required();
+    CLI::App* mutate = app.add_subcommand("mutate", "Explore locks with one fault at one place, each in turn");
+    MutateRequest mutations;
+    mutate->add_option("--locks", raw.locks, "Globs of lock names, comma-separated [all but controls]")->delimiter(',');
+    mutate->add_option("--client", mutations.clients, "Clients, comma-separated, small ones first [what fits the lock]")
+        ->delimiter(',');
+    mutate->add_option("--model", raw.model, "sc or rc11 [rc11]");
+    mutate->add_option("--budget", raw.budget, "Executions of each client for each mutation; 0: all [0]");
+    mutate->add_flag("--json", raw.json, "An array of objects");
     CLI::App* list = app.add_subcommand("list", "The locks, and the roles that a client may give their threads");
     list->add_flag("--json", raw.json, "An array of objects");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    }
+    if (app.got_subcommand("mutate")) {
+        mutations.locks = chosen(raw.locks);
+        mutations.options = options_of(raw);
+        mutations.json = raw.json;
+        return mutate_command(mutations);
     }
     return app.got_subcommand("list")     ? list_command(raw.json)
            : app.got_subcommand("replay") ? replay_command(raw)

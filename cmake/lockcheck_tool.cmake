@@ -15,6 +15,7 @@ endforeach()
 target_compile_definitions(lockcheck_cells PRIVATE LOCKBENCH_SLICES=${LOCKCHECK_SLICES})
 target_link_libraries(lockcheck_cells PUBLIC lockbench_locks lockbench_coop fmt::fmt)
 
-add_executable(lockcheck ${PROJECT_SOURCE_DIR}/bench/lockcheck_main.cpp)
+add_executable(lockcheck ${PROJECT_SOURCE_DIR}/bench/lockcheck_main.cpp
+    ${PROJECT_SOURCE_DIR}/bench/lockcheck_mutate.cpp)
 target_link_libraries(lockcheck PRIVATE lockcheck_cells CLI11::CLI11 fmt::fmt nlohmann_json::nlohmann_json)
 set_target_properties(lockcheck PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})

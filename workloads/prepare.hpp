@@ -26,6 +26,7 @@ struct FaithfulRmap {
     static constexpr bool kChildHoldsRoot = true;       // each child has a reference on its root
     static constexpr bool kReleaseInSection = true;     // a released lock may be looked at when its root is gone
     static constexpr bool kReinsertOnAdjust = true;     // those of the upper end too
+    static constexpr bool kPrepareUnderLock = true;     // a new anon_vma may be one that late walkers still know
     // Migration:
     static constexpr bool kForkKeepsMigration = true;    // a child gets its parent's migration entries
     static constexpr bool kForkDemotesMigration = true;  // as those no longer give a right to write
@@ -259,7 +260,9 @@ bool prepare_slow(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma) {
         allocated = anon_vma;
     }
     AnonVma<E, L>* const root = root_of<E, L>(anon_vma);
-    lock_root_write<RmapSite::prepare>(thread, root);
+    if constexpr (Q::kPrepareUnderLock) {
+        lock_root_write<RmapSite::prepare>(thread, root);
+    }
     {
         const SpinHold<E> hold(task, vma.mm.get()->page_table_lock, Rank::pte);
         if (read_locked(vma.anon_vma) == nullptr) {
@@ -270,7 +273,9 @@ bool prepare_slow(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma) {
             allocated = nullptr;
         }
     }
-    unlock_root_write(thread, root);
+    if constexpr (Q::kPrepareUnderLock) {
+        unlock_root_write(thread, root);
+    }
     if (allocated != nullptr) {
         put_anon_vma(rmap, thread, allocated);
     }

@@ -9,6 +9,7 @@
 
 #include "platform/check.hpp"
 #include "platform/explore/core.hpp"
+#include "platform/explore/mutation.hpp"
 #include "platform/platform.hpp"
 
 namespace lockbench::explore {
@@ -43,7 +44,9 @@ Request request_for(Kind kind, const void* address, At at) {
     request.site = at.site;
     return request;
 }
-inline std::uint64_t perform(const Request& request) { return core->engine().perform(*self_thread, request); }
+inline std::uint64_t perform(const Request& request) {
+    return mutator == nullptr ? core->engine().perform(*self_thread, request) : mutator->perform(request);
+}
 
 // A predicate on T as the engine calls it.
 template <class T, class Pred>

@@ -115,11 +115,17 @@ struct Explore {
     // published too weakly.
     static void mark(Mark mark, const void*, Mode mode) {
         explore::Thread* const me = explore::self_thread;
-        if (me == nullptr || mark == Mark::doorway) {
+        if (me == nullptr) {
             return;
         }
         // A downgrade acquires as a reader what is held as a writer.
         const bool downgrade = mark == Mark::acquired && mode == Mode::read && me->writing;
+        if (explore::mutator != nullptr) {
+            explore::mutator->mark(mark, mode, downgrade);
+        }
+        if (mark == Mark::doorway) {
+            return;
+        }
         me->sections = mark == Mark::released ? me->sections - 1 : me->sections + (downgrade ? 0U : 1U);
         me->writing = mark == Mark::acquired && mode == Mode::write;
     }

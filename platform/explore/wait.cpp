@@ -86,6 +86,12 @@ Request wait_for(Atomic<std::uint32_t>& word, bool (*holds)(const void*, std::ui
 }
 bool is_one(const void*, std::uint64_t value) { return value == 1; }
 
+void arm(Site site) {
+    // seq_cst: the caller's re-check must not be satisfied before the word is armed (pairs with wake).
+    words_of(self_thread->tid).sleep.exchange(kArmed, {seq_cst, site.file, site.line});
+}
+bool left_out(Act act, Site site) { return mutator != nullptr && !mutator->does(act, site); }
+
 }  // namespace
 
 std::size_t choose(std::size_t n, Site site, bool sure) {
@@ -167,16 +173,21 @@ void build_kernel_words() {
     park_queue = &core->arena().make<ParkQueue>();
     core->arena().label(park_queue, sizeof *park_queue, "park queue");
 }
+bool is_kernel_word(std::uint32_t place) { return place < place_of(park_queue) + sizeof *park_queue; }
 
 void sleep_prepare(Site site) {
-    // seq_cst: the caller's re-check must not be satisfied before the word is armed (pairs with wake).
-    words_of(self_thread->tid).sleep.exchange(kArmed, {seq_cst, site.file, site.line});
+    if (!left_out(Act::prepare, site)) {
+        arm(site);
+    }
 }
 
 Wake sleep(Deadline deadline, bool killable, Site site) {
     may_not_sleep_in_atomic(site);
     Thread& me = *self_thread;
     KernelWords& words = words_of(me.tid);
+    if (mutator != nullptr && mutator->arms_late(me.tid)) {
+        arm(site);
+    }
     if (killable && me.cancelled) {
         return Wake::cancelled;
     }
@@ -199,6 +210,9 @@ void sleep_until(Deadline, Site site) { may_not_sleep_in_atomic(site); }
 
 void wake(ThreadId tid, Site site) {
     check(tid < core->thread_count(), "no such thread in this program", site.file, site.line);
+    if (left_out(Act::wake, site)) {
+        return;
+    }
     // seq_cst: pairs with sleep_prepare; the caller's condition is visible before the word says so.
     words_of(tid).sleep.exchange(kWoken, {seq_cst, site.file, site.line});
 }
@@ -245,6 +259,9 @@ Wake park(const Atomic<std::uint32_t>& word, std::uint32_t expected, Deadline de
 }
 
 void unpark(const Atomic<std::uint32_t>& word, std::uint32_t count, Site site) {
+    if (left_out(Act::wake, site)) {
+        return;
+    }
     const std::uint64_t queue = lock_bucket(site);
     std::uint64_t left = 0;
     unsigned kept = 0;

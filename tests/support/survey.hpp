@@ -22,7 +22,8 @@ struct Survey {
     unsigned runs = 0;
     std::uint64_t steps = 0;
     std::array<unsigned, kKinds> kinds{};
-    CoopVerdict first;  // the first failure
+    CoopVerdict first;       // the first failure
+    unsigned first_run = 0;  // which run that was, from 1 on; 0: none failed
 
     [[nodiscard]] unsigned count(CoopFailure kind) const { return kinds[static_cast<std::size_t>(kind)]; }
     [[nodiscard]] unsigned failures() const { return runs - count(CoopFailure::none); }
@@ -31,16 +32,18 @@ struct Survey {
     [[nodiscard]] bool only(CoopFailure kind) const { return failures() != 0 && failures() == count(kind); }
 
     void add(const CoopVerdict& verdict) {
+        ++runs;
         if (first.passed && !verdict.passed) {
             first = verdict;
+            first_run = runs;
         }
-        ++runs;
         steps += verdict.steps;
         ++kinds[static_cast<std::size_t>(verdict.kind)];
     }
     void add(const Survey& other) {
         if (first.passed && !other.first.passed) {
             first = other.first;
+            first_run = runs + other.first_run;
         }
         runs += other.runs;
         steps += other.steps;

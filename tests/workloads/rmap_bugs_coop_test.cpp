@@ -21,6 +21,9 @@ struct NoRecheck : FaithfulRmap {
 struct RootFreedFirst : FaithfulRmap {
     static constexpr bool kFreeChildBeforeRoot = false;
 };
+struct PreparedUnlocked : FaithfulRmap {
+    static constexpr bool kPrepareUnderLock = false;
+};
 struct NoDrain : FaithfulRmap {
     static constexpr bool kDrainOnFree = false;
 };
@@ -120,13 +123,19 @@ CoopTrial orphan_exits(std::uint64_t seed, unsigned reclaimers) {
 // A walker that relies on what the drain promises: an anon_vma whose count is not 0 under the root lock stays until the
 // lock is dropped. (The walks of reclaim ask for a mapping instead, and unlinking takes the lock after the last one
 // went; the drain is their second line of defence.)
-template <class L, class Q>
+// kRecycled: the walker, who came before the end, finds the anon_vma again as another's, its own root now.
+template <class L, class Q, bool kRecycled = false>
 CoopTrial exit_beside_walker(std::uint64_t seed) {
     return Orphan<L, Q>::run(seed, 2, [](Orphan<L, Q>& orphan, auto& thread, ThreadId tid) {
         using Object = AnonVma<Env, L>;
         if (tid == 0) {
             orphan.own.store(nullptr, seq_cst);
             exit_mm(orphan.trial.rmap(), thread, orphan.child);
+            if constexpr (kRecycled) {
+                auto& rmap = orphan.trial.rmap();
+                Vma<Env>* const buffer = map_buffer(rmap.memory, thread.task, orphan.trial.parent(), 2);
+                touch_page(rmap, thread, *buffer, buffer->pgoff.get());
+            }
             exit_mm(orphan.trial.rmap(), thread, &orphan.trial.parent());
             return;
         }
@@ -140,7 +149,11 @@ CoopTrial exit_beside_walker(std::uint64_t seed) {
                     return;
                 }
                 root = root_of<Env, L>(own);
-                if (!try_lock_for_read(root->stable.lock, thread.token)) {
+                for (int look = 0; kRecycled && root != own && look < 64; ++look) {
+                    Coop::relax();
+                    root = root_of<Env, L>(own);
+                }
+                if ((kRecycled && root != own) || !try_lock_for_read(root->stable.lock, thread.token)) {
                     continue;
                 }
                 if (own->stable.refcount.load(seq_cst) == 0) {
@@ -206,41 +219,71 @@ Scenario orphan_scenario(unsigned reclaimers) {
     return [reclaimers](std::uint64_t seed) { return orphan_exits<L, Q>(seed, reclaimers); };
 }
 
+// The fault, and under which lock.
+template <class L>
+std::string named(std::string_view fault) {
+    return std::string(fault) + ", " + std::string(L::kInfo.name);
+}
+
 TYPED_TEST(RmapFaults, B2WalkWithoutASecondLook) {
-    expect_found(orphan_scenario<TypeParam, NoRecheck>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
-                 CoopFailure::use_after_free);
+    expect_found_as("B2", named<TypeParam>("no second look after the trylock"),
+                    orphan_scenario<TypeParam, NoRecheck>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
+                    CoopFailure::use_after_free);
+}
+
+TYPED_TEST(RmapFaults, B1InsertedWithoutTheLock) {
+    expect_found_as("B1", named<TypeParam>("a VMA joins a new anon_vma without its lock"),
+                    &exit_beside_walker<TypeParam, PreparedUnlocked, true>,
+                    &exit_beside_walker<TypeParam, FaithfulRmap, true>, CoopFailure::race);
 }
 
 TYPED_TEST(RmapFaults, B3RootFreedBeforeItsChild) {
-    expect_found(orphan_scenario<TypeParam, RootFreedFirst>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
-                 CoopFailure::use_after_free);
+    expect_found_as("B3", named<TypeParam>("the root is freed before its child"),
+                    orphan_scenario<TypeParam, RootFreedFirst>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
+                    CoopFailure::use_after_free);
 }
 
 TYPED_TEST(RmapFaults, B4EndWithoutDrain) {
-    expect_found(&exit_beside_walker<TypeParam, NoDrain>, &exit_beside_walker<TypeParam, FaithfulRmap>,
-                 CoopFailure::use_after_free);
+    expect_found_as("B4", named<TypeParam>("the end of an anon_vma does not wait for the root lock"),
+                    &exit_beside_walker<TypeParam, NoDrain>, &exit_beside_walker<TypeParam, FaithfulRmap>,
+                    CoopFailure::use_after_free);
+}
+
+// A lock that does not say so while readers have it: the end does not wait.
+template <class L>
+struct SilentAboutReaders : L {
+    [[nodiscard]] bool is_locked() const { return false; }
+};
+TYPED_TEST(RmapFaults, B5LockedAndSaysThatItIsNot) {
+    expect_found_as("B5", named<TypeParam>("is_locked() is false while readers hold the lock"),
+                    &exit_beside_walker<SilentAboutReaders<TypeParam>, FaithfulRmap>,
+                    &exit_beside_walker<TypeParam, FaithfulRmap>, CoopFailure::use_after_free);
 }
 
 // Natively a self-deadlock; the order of ranks tells it before.
 TYPED_TEST(RmapFaults, B8LastReferenceInsideTheLock) {
-    expect_found(orphan_scenario<TypeParam, PutInsideLock>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
-                 CoopFailure::check_failed);
+    expect_found_as("B8", named<TypeParam>("the last reference is dropped inside the lock"),
+                    orphan_scenario<TypeParam, PutInsideLock>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
+                    CoopFailure::check_failed);
 }
 
 TYPED_TEST(RmapFaults, B10BoundsChangedInsideTheTrees) {
-    expect_found(&grown_page<TypeParam, NoReinsert>, &grown_page<TypeParam, FaithfulRmap>, CoopFailure::check_failed);
+    expect_found_as("B10", named<TypeParam>("lower bounds change inside the trees"), &grown_page<TypeParam, NoReinsert>,
+                    &grown_page<TypeParam, FaithfulRmap>, CoopFailure::check_failed);
 }
 
 TYPED_TEST(RmapFaults, B10UpperBoundChangedInsideTheTrees) {
-    const Found found = expect_found(&grown_page<TypeParam, NoReinsertAbove, Grows::heap>,
-                                     &grown_page<TypeParam, FaithfulRmap, Grows::heap>, CoopFailure::check_failed);
+    const Found found = expect_found_as("B10", named<TypeParam>("upper bounds change inside the trees"),
+                                        &grown_page<TypeParam, NoReinsertAbove, Grows::heap>,
+                                        &grown_page<TypeParam, FaithfulRmap, Grows::heap>, CoopFailure::check_failed);
     EXPECT_NE(found.text.find("every entry that maps a page is in the tree"), std::string::npos) << found.text;
 }
 
 // In the right order the root outlives its children even without references, as long as nobody reclaims.
 TYPED_TEST(RmapFaults, B11RootUnlinkedFirst) {
-    expect_found(orphan_scenario<TypeParam, OldestFirst>(0), orphan_scenario<TypeParam, NoRootReference>(0),
-                 CoopFailure::use_after_free);
+    expect_found_as("B11", named<TypeParam>("the root is unlinked before its children"),
+                    orphan_scenario<TypeParam, OldestFirst>(0), orphan_scenario<TypeParam, NoRootReference>(0),
+                    CoopFailure::use_after_free);
     expect_found(orphan_scenario<TypeParam, NoRootReference>(2), orphan_scenario<TypeParam, FaithfulRmap>(2),
                  CoopFailure::use_after_free);
 }

@@ -6,7 +6,9 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
+#include "tests/support/mutant_record.hpp"
 #include "tests/workloads/coop_trial.hpp"
 
 namespace lockbench {
@@ -38,6 +40,15 @@ inline Found expect_found(const Scenario& faulty, const Scenario& right, CoopFai
     EXPECT_NE(found.seed, 0U) << "not found in " << kSearch << " schedules";
     EXPECT_EQ(found.kind, kind) << found.text;
     EXPECT_EQ(search(right, kControl).text, "");
+    return found;
+}
+
+// For a fault of the catalogue, under its name there.
+inline Found expect_found_as(std::string_view id, std::string_view mutant, const Scenario& faulty,
+                             const Scenario& right, CoopFailure kind) {
+    Found found = expect_found(faulty, right, kind);
+    test::record_mutant({id, mutant, "Coop", "SC, happens-before", "exit and reclaim, 1 to 3 threads",
+                         to_string(found.kind), found.seed, found.seed != 0 && found.kind == kind});
     return found;
 }
 
