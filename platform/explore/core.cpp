@@ -26,10 +26,20 @@ void on_failed_check(const char* what, const char* file, int line) {
 }  // namespace
 
 std::string_view to_string(Failure failure) {
-    constexpr std::string_view kNames[] = {
-        "none",         "exclusion",         "race",         "liveness",           "use after free",
-        "double free",  "uninitialised",     "check failed", "sleeping in atomic", "unbalanced",
-        "retry effect", "not deterministic", "limit"};
+    constexpr std::string_view kNames[] = {"none",
+                                           "exclusion",
+                                           "race",
+                                           "liveness",
+                                           "use after free",
+                                           "double free",
+                                           "uninitialised",
+                                           "check failed",
+                                           "sleeping in atomic",
+                                           "unbalanced",
+                                           "retry effect",
+                                           "claim",
+                                           "not deterministic",
+                                           "limit"};
     return kNames[static_cast<std::size_t>(failure)];
 }
 
@@ -43,6 +53,11 @@ std::string short_name(Site site) {
     slash = slash == std::string_view::npos || slash == 0 ? slash : path.rfind('/', slash - 1);
     return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1)) + ":" +
            std::to_string(site.line);
+}
+
+std::size_t Engine::wait_anywhere(Thread&, const Request&) {
+    check(false, "this engine waits at one place at a time");
+    return 0;
 }
 
 std::size_t add_per_thread_slot() { return per_thread_slots++; }
@@ -98,6 +113,11 @@ void Arena::restore() {
     heap_used_ = {};
 }
 
+void Thread::note(Mark mark, Mode wanted) {
+    phase = mark == Mark::doorway ? Phase::waits : mark == Mark::acquired ? Phase::holds : Phase::leaves;
+    mode = wanted;
+}
+
 void Thread::reset(const Bounds& bounds) {
     done = false;
     preempt_off = 0;
@@ -108,6 +128,8 @@ void Thread::reset(const Bounds& bounds) {
     deadlines = 0;
     expired = 0;
     retry_begin = 0;
+    phase = Phase::idle;
+    mode = Mode::write;
 }
 
 Core::Core(Engine& engine, const Program& program, const Bounds& bounds)
