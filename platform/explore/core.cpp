@@ -113,6 +113,26 @@ void Arena::restore() {
     heap_used_ = {};
 }
 
+std::uint64_t Arena::changes(ThreadId tid) const {
+    std::uint64_t hash = 0;
+    const auto add = [&hash](std::uint64_t what) {
+        constexpr std::uint64_t kPrime = 0x100000001b3U;  // of FNV-1a
+        hash = (hash ^ (what + 1)) * kPrime;
+    };
+    if (std::memcmp(base_, saved_.data(), saved_.size()) != 0) {
+        for (std::size_t i = 0; i < saved_.size(); ++i) {
+            if (base_[i] != saved_[i]) {
+                add(i);
+                add(static_cast<std::uint64_t>(base_[i]));
+            }
+        }
+    }
+    for (std::size_t i = 0; i < heap_used_[tid]; ++i) {
+        add(static_cast<std::uint64_t>(base_[kShared + tid * kHeap + i]));
+    }
+    return hash;
+}
+
 void Thread::note(Mark mark, Mode wanted) {
     phase = mark == Mark::doorway ? Phase::waits : mark == Mark::acquired ? Phase::holds : Phase::leaves;
     mode = wanted;

@@ -120,6 +120,8 @@ class Arena {
     // Remembers what was made since the last call; brings all of that back, and empties the heaps.
     void save();
     void restore();
+    // A hash of what this thread has changed in memory other than by operations of the seam; 0: nothing, as a rule.
+    [[nodiscard]] std::uint64_t changes(ThreadId tid) const;
     [[nodiscard]] bool contains(const void* address) const {
         return reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(base_) < kBytes;
     }

@@ -6,8 +6,11 @@ namespace {
 
 constexpr Model kGraphModels[] = {Model::rc11, Model::sc};
 
+constexpr Model kStateModels[] = {Model::sc, Model::tso};
+
 constexpr EngineKind kEngines[] = {
     {"g", "all execution graphs", kGraphModels, "executions", &explore_graphs},
+    {"s", "all states, of clients that may go on for ever", kStateModels, "states", &explore_states, true},
 };
 
 }  // namespace

@@ -44,6 +44,12 @@ inline constexpr const char* kStoppedBySignal = "SIGINT";
 
 struct Verdict;
 struct Options;
+inline std::string waits_for_ever(Mode mode) {
+    return std::string(mode == Mode::read ? "a reader" : "a writer") + " may wait for ever while others go on";
+}
+
+// Engine S: all states that the threads and the memory can be in (states_engine.hpp).
+Verdict explore_states(const Program& program, const Options& options);
 // Engine G: all execution graphs (graph_engine.hpp).
 Verdict explore_graphs(const Program& program, const Options& options);
 
