@@ -65,12 +65,12 @@ Client parse_client(std::string_view text) {
     }
     if (!rest.empty()) {
         rest.remove_prefix(1);
-        if (rest == "*") {
-            refuse("engine g explores a bounded number of sections; x* needs an engine that this release lacks");
-        }
-        client.sections = take_number(rest);
+        client.counted = rest != "*";
+        client.endless = !client.counted;
+        client.sections = client.endless ? 1 : take_number(rest);
+        rest = client.endless ? std::string_view() : rest;
         if (!rest.empty() || client.sections == 0 || client.sections > kMaxSections) {
-            refuse(fmt::format("x1 to x{}", kMaxSections));
+            refuse(fmt::format("x1 to x{}, or x* for sections without end", kMaxSections));
         }
     }
     return client;

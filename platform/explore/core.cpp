@@ -26,10 +26,20 @@ void on_failed_check(const char* what, const char* file, int line) {
 }  // namespace
 
 std::string_view to_string(Failure failure) {
-    constexpr std::string_view kNames[] = {
-        "none",         "exclusion",         "race",         "liveness",           "use after free",
-        "double free",  "uninitialised",     "check failed", "sleeping in atomic", "unbalanced",
-        "retry effect", "not deterministic", "limit"};
+    constexpr std::string_view kNames[] = {"none",
+                                           "exclusion",
+                                           "race",
+                                           "liveness",
+                                           "use after free",
+                                           "double free",
+                                           "uninitialised",
+                                           "check failed",
+                                           "sleeping in atomic",
+                                           "unbalanced",
+                                           "retry effect",
+                                           "claim",
+                                           "not deterministic",
+                                           "limit"};
     return kNames[static_cast<std::size_t>(failure)];
 }
 
@@ -43,6 +53,11 @@ std::string short_name(Site site) {
     slash = slash == std::string_view::npos || slash == 0 ? slash : path.rfind('/', slash - 1);
     return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1)) + ":" +
            std::to_string(site.line);
+}
+
+std::size_t Engine::wait_anywhere(Thread&, const Request&) {
+    check(false, "this engine waits at one place at a time");
+    return 0;
 }
 
 std::size_t add_per_thread_slot() { return per_thread_slots++; }
@@ -98,6 +113,31 @@ void Arena::restore() {
     heap_used_ = {};
 }
 
+std::uint64_t Arena::changes(ThreadId tid) const {
+    std::uint64_t hash = 0;
+    const auto add = [&hash](std::uint64_t what) {
+        constexpr std::uint64_t kPrime = 0x100000001b3U;  // of FNV-1a
+        hash = (hash ^ (what + 1)) * kPrime;
+    };
+    if (std::memcmp(base_, saved_.data(), saved_.size()) != 0) {
+        for (std::size_t i = 0; i < saved_.size(); ++i) {
+            if (base_[i] != saved_[i]) {
+                add(i);
+                add(static_cast<std::uint64_t>(base_[i]));
+            }
+        }
+    }
+    for (std::size_t i = 0; i < heap_used_[tid]; ++i) {
+        add(static_cast<std::uint64_t>(base_[kShared + tid * kHeap + i]));
+    }
+    return hash;
+}
+
+void Thread::note(Mark mark, Mode wanted) {
+    phase = mark == Mark::doorway ? Phase::waits : mark == Mark::acquired ? Phase::holds : Phase::leaves;
+    mode = wanted;
+}
+
 void Thread::reset(const Bounds& bounds) {
     done = false;
     preempt_off = 0;
@@ -108,6 +148,8 @@ void Thread::reset(const Bounds& bounds) {
     deadlines = 0;
     expired = 0;
     retry_begin = 0;
+    phase = Phase::idle;
+    mode = Mode::write;
 }
 
 Core::Core(Engine& engine, const Program& program, const Bounds& bounds)

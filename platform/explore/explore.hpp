@@ -118,6 +118,7 @@ struct Explore {
         if (me == nullptr) {
             return;
         }
+        me->note(mark, mode);
         // A downgrade acquires as a reader what is held as a writer.
         const bool downgrade = mark == Mark::acquired && mode == Mode::read && me->writing;
         if (explore::mutator != nullptr) {

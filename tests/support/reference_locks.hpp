@@ -9,23 +9,26 @@
 
 namespace lockbench::test {
 
-template <Platform P>
+// Tickets of two bits, the upper ones of a byte, come round where sections have no end.
+template <Platform P, class Word = std::uint32_t, Word kOne = 1>
 class ReferenceTicket {
   public:
     ReferenceTicket() : next_(0), owner_(0) {}
     void lock() {
-        const std::uint32_t mine = next_.fetch_add(1, relaxed);
-        owner_.await([mine](std::uint32_t owner) { return owner == mine; }, acquire);
+        const Word mine = next_.fetch_add(kOne, relaxed);
+        owner_.await([mine](Word owner) { return owner == mine; }, acquire);
     }
     void unlock() {
-        const std::uint32_t owner = owner_.load(relaxed);
-        owner_.store(owner + 1, release);
+        const Word owner = owner_.load(relaxed);
+        owner_.store(static_cast<Word>(owner + kOne), release);
     }
 
   private:
-    typename P::template Atomic<std::uint32_t> next_;
-    typename P::template Atomic<std::uint32_t> owner_;
+    typename P::template Atomic<Word> next_;
+    typename P::template Atomic<Word> owner_;
 };
+template <Platform P>
+using ShortTicket = ReferenceTicket<P, std::uint8_t, 64>;
 
 template <Platform P>
 class ReferenceTtas {
@@ -78,7 +81,7 @@ class ReferenceMcs {
     typename P::template Atomic<Node*> tail_;
 };
 
-template <Platform P>
+template <Platform P, class Wait = ReferenceTicket<P>>
 class ReferenceQrw {
   public:
     ReferenceQrw() : cnts_(0) {}
@@ -119,7 +122,7 @@ class ReferenceQrw {
     static constexpr std::uint32_t kReader = 0x200;
 
     typename P::template Atomic<std::uint32_t> cnts_;
-    ReferenceTicket<P> wait_;
+    Wait wait_;
 };
 
 }  // namespace lockbench::test

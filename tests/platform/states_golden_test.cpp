@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+// Engine S on the reference locks: how many states there are, what is found in the long run.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+
+#include "tests/support/endless.hpp"
+#include "tests/support/reference_locks.hpp"
+
+namespace lockbench::test {
+namespace {
+
+using endless::Data;
+using endless::P;
+using explore::Model;
+using explore::Options;
+using explore::Verdict;
+
+template <class Lock>
+struct With {
+    Lock lock;
+    Data data;
+};
+
+template <class Lock>
+Verdict exclusive(ThreadId threads, unsigned times, Model model) {
+    Options options;
+    options.model = model;
+    return endless::explore_sections<With<Lock>>(
+        threads, times,
+        [](auto& shared, ThreadId) {
+            endless::section(
+                &shared, Mode::write, [&] { shared.lock.lock(); }, [&] { shared.data.write(); },
+                [&] { shared.lock.unlock(); });
+        },
+        options);
+}
+
+struct McsWithNodes {
+    ReferenceMcs<P> mcs;
+    ReferenceMcs<P>::Node nodes[3];
+    Data data;
+};
+Verdict mcs(ThreadId threads, unsigned times, Model model) {
+    Options options;
+    options.model = model;
+    return endless::explore_sections<McsWithNodes>(
+        threads, times,
+        [](auto& shared, ThreadId tid) {
+            auto& node = shared.nodes[tid];
+            endless::section(
+                &shared, Mode::write, [&] { shared.mcs.lock(node); }, [&] { shared.data.write(); },
+                [&] { shared.mcs.unlock(node); });
+        },
+        options);
+}
+
+Verdict qrw(ThreadId readers, ThreadId writers, unsigned times, Model model) {
+    Options options;
+    options.model = model;
+    return endless::explore_sections<With<ReferenceQrw<P, ShortTicket<P>>>>(
+        readers + writers, times,
+        [readers](auto& shared, ThreadId tid) {
+            if (tid < readers) {
+                endless::section(
+                    &shared, Mode::read, [&] { shared.lock.read_lock(); }, [&] { shared.data.read(); },
+                    [&] { shared.lock.read_unlock(); });
+            } else {
+                endless::section(
+                    &shared, Mode::write, [&] { shared.lock.write_lock(); }, [&] { shared.data.write(); },
+                    [&] { shared.lock.write_unlock(); });
+            }
+        },
+        options);
+}
+
+// What is said of the threads that wait in a mode.
+const explore::Waits& waits_in(const Verdict& verdict, Mode mode) {
+    static const explore::Waits nothing;
+    for (const explore::Waits& waits : verdict.waits) {
+        if (waits.mode == mode) {
+            return waits;
+        }
+    }
+    ADD_FAILURE() << "nobody waits in this mode";
+    return nothing;
+}
+void proves(const Verdict& verdict, std::uint64_t states) {
+    EXPECT_TRUE(verdict.exhaustive) << to_string(verdict.failure) << ": " << verdict.message << "\n" << verdict.trace;
+    EXPECT_EQ(verdict.counts.states, states);
+    EXPECT_GT(verdict.counts.depth, 0U);
+}
+
+// Each thread is away, polling, at its exchange, or inside. With the word free each of 3 is at one of the first three,
+// but not all polling: who freed it has not polled since. With it taken one is inside, and each other at one of three.
+TEST(StatesGolden, Ttas) {
+    const Verdict verdict = exclusive<ReferenceTtas<P>>(3, 0, Model::sc);
+    proves(verdict, 27 - 1 + 3 * 9);
+    EXPECT_TRUE(waits_in(verdict, Mode::write).may_starve);
+    EXPECT_EQ(waits_in(verdict, Mode::write).passed_by_writers, explore::Waits::kEndless);
+    proves(exclusive<ReferenceTtas<P>>(3, 0, Model::tso), 107);
+}
+
+// Four tickets to begin with; an order of those in the queue; and the first of these waits, has read, or is to write.
+TEST(StatesGolden, Ticket) {
+    const Verdict verdict = exclusive<ShortTicket<P>>(3, 0, Model::sc);
+    proves(verdict, 4 * (1 + 3 * (3 + 6 + 6)));
+    EXPECT_FALSE(waits_in(verdict, Mode::write).may_starve);
+    EXPECT_EQ(waits_in(verdict, Mode::write).passed_by_writers, 1U);
+    proves(exclusive<ShortTicket<P>>(2, 0, Model::sc), 4 * (1 + 3 * (2 + 2)));
+    proves(exclusive<ShortTicket<P>>(3, 0, Model::tso), 244);
+}
+
+TEST(StatesGolden, Mcs) {
+    const Verdict verdict = mcs(3, 0, Model::sc);
+    proves(verdict, 2998);
+    EXPECT_FALSE(waits_in(verdict, Mode::write).may_starve);
+    EXPECT_EQ(waits_in(verdict, Mode::write).passed_by_writers, 1U);
+    proves(mcs(3, 0, Model::tso), 22034);
+}
+
+TEST(StatesGolden, Qrwlock) {
+    proves(qrw(1, 1, 0, Model::sc), 368);
+    proves(qrw(2, 1, 0, Model::sc), 2488);
+    proves(qrw(1, 2, 0, Model::sc), 3344);
+    const Verdict verdict = qrw(2, 2, 0, Model::sc);
+    proves(verdict, 23544);
+    EXPECT_FALSE(waits_in(verdict, Mode::read).may_starve);
+    EXPECT_FALSE(waits_in(verdict, Mode::write).may_starve);
+    // Its fast paths are open while the first of the queue has not yet said that it is there.
+    EXPECT_EQ(waits_in(verdict, Mode::write).passed_by_readers, explore::Waits::kEndless);
+    proves(qrw(2, 1, 0, Model::tso), 3204);
+}
+
+// Sections that are counted: the threads end.
+TEST(StatesGolden, QrwlockCounted) {
+    const Verdict verdict = qrw(2, 1, 1, Model::sc);
+    proves(verdict, 315);
+    EXPECT_GT(verdict.counts.complete, 0U);
+    proves(qrw(2, 1, 2, Model::sc), 7971);
+    proves(qrw(2, 2, 1, Model::sc), 4741);
+}
+
+}  // namespace
+}  // namespace lockbench::test
