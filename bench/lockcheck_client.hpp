@@ -50,7 +50,7 @@ class ClientProgram {
         explore::Program program;
         program.threads = static_cast<ThreadId>(client_.roles.size());
         for (ThreadId tid = 0; tid < program.threads; ++tid) {
-            program.cancellable |= client_.roles[tid] == 'k' ? 1U << tid : 0U;
+            program.cancellable |= client_.roles[tid] == 'k' ? std::uint64_t{1} << tid : 0U;
         }
         program.setup = [this](explore::Arena& arena) { set_up(arena); };
         program.body = [this](ThreadId tid) { run(tid); };
@@ -163,7 +163,7 @@ template <class L>
 explore::Verdict check_lock(const Client& client, const explore::Options& options) {
     ClientProgram<L> hands(client);
     const explore::Program program = hands.program();
-    return explore::explore_graphs(program, options);
+    return options.engine(program, options);
 }
 
 }  // namespace lockbench

@@ -13,6 +13,7 @@
 #include "bench/glob.hpp"
 #include "bench/lockcheck_cells.hpp"
 #include "bench/nearest.hpp"
+#include "platform/explore/graph.hpp"
 
 namespace lockbench {
 namespace {
@@ -22,12 +23,33 @@ constexpr const char* kFooter =
     "'bounded: N executions, stopped by X': only the first is a proof, of the client, model and bounds it names.\n"
     "What the model is and what it leaves out: docs/explore.md.";
 
+struct EngineInfo {
+    std::string_view name;
+    std::string_view what;
+    explore::Explorer explorer;
+    std::size_t threads;  // at most
+};
+constexpr EngineInfo kEngines[] = {
+    {"g", "all execution graphs", &explore::explore_graphs, explore::kMaxThreads},
+    {"r", "executions drawn at random", &explore::explore_random, explore::kMaxFibers},
+};
+
+const EngineInfo& engine_of(std::string_view name) {
+    for (const EngineInfo& engine : kEngines) {
+        if (engine.name == name) {
+            return engine;
+        }
+    }
+    throw UsageError(fmt::format("--engine={}: this release has engine g and engine r.", name));
+}
+
 struct Raw {
     std::vector<std::string> locks;
     std::string client = "2wx2";
     std::string engine = "g";
     std::string model = "rc11";
     std::uint64_t seed = 1;
+    unsigned depth = 0;
     unsigned bound = 1;
     std::uint64_t budget = 0;
     double seconds = 0;
@@ -38,23 +60,27 @@ struct Raw {
 void add_common(CLI::App& command, Raw& raw) {
     command.add_option("--client", raw.client,
                        "Threads by role and sections of each: <n><r|w|t|d|k|o>..[x<sections>] [2wx2]");
-    command.add_option("--engine", raw.engine, "g: all execution graphs [g]");
+    command.add_option("--engine", raw.engine, "g: all execution graphs; r: executions drawn at random [g]");
     command.add_option("--model", raw.model, "sc or rc11 [rc11]");
-    command.add_option("--seed", raw.seed, "For engines that draw lots; g draws none");
+    command.add_option("--seed", raw.seed, "Engine r draws executions from it [1]");
+    command
+        .add_option("--depth", raw.depth,
+                    "Engine r: of PCT schedules; 0: 2 to 5 in turn, and uniform schedules between [0]")
+        ->check(CLI::Range(0, 64));
     command.add_option("--bound", raw.bound,
                        "Spurious wakes, expiries and other stops that a thread meets at most, each [1]");
     command.add_flag("--json", raw.json, "An array of objects");
 }
 
 explore::Options options_of(const Raw& raw) {
-    if (raw.engine != "g") {
-        throw UsageError(fmt::format("--engine={}: this release has engine g.", raw.engine));
-    }
     explore::Options options;
+    options.engine = engine_of(raw.engine).explorer;
+    options.seed = raw.seed;
+    options.depth = raw.depth;
     if (raw.model == "sc" || raw.model == "rc11") {
         options.model = raw.model == "sc" ? explore::Model::sc : explore::Model::rc11;
     } else {
-        throw UsageError(fmt::format("--model={}: engine g knows sc and rc11.", raw.model));
+        throw UsageError(fmt::format("--model={}: engine {} knows sc and rc11.", raw.model, raw.engine));
     }
     options.bounds = {raw.bound, raw.bound, raw.bound};
     options.max_executions = raw.budget;
@@ -98,13 +124,22 @@ std::vector<const LockChecker*> chosen(const std::vector<std::string>& patterns)
     return result;
 }
 
+Client client_of(const Raw& raw) {
+    Client client = parse_client(raw.client);
+    if (const EngineInfo& engine = engine_of(raw.engine); client.roles.size() > engine.threads) {
+        throw UsageError(
+            fmt::format("--client={}: engine {} takes 1 to {} threads.", raw.client, engine.name, engine.threads));
+    }
+    return client;
+}
+
 // What "verified" means for this verdict.
 std::string terms(const Raw& raw, const explore::Verdict& verdict) {
     return fmt::format("engine {}, model {}, client {}, bound {}{}", raw.engine, raw.model, raw.client, raw.bound,
                        verdict.loop_bound.empty() ? "" : ", loops cut at the bound of " + verdict.loop_bound);
 }
 
-std::string headline(const explore::Verdict& verdict) {
+std::string headline(const Raw& raw, const explore::Verdict& verdict) {
     const explore::Counts& counts = verdict.counts;
     if (!verdict.passed()) {
         return fmt::format("BROKEN: {}: {}, after {} executions, {:.2f} s", to_string(verdict.failure), verdict.message,
@@ -114,7 +149,8 @@ std::string headline(const explore::Verdict& verdict) {
     if (verdict.exhaustive && counts.cut == 0) {
         return fmt::format("exhaustive: {} executions, {:.2f} s", counts.complete, verdict.seconds);
     }
-    return fmt::format("bounded: {} executions, stopped by {}, {:.2f} s", counts.complete,
+    const std::string steps = raw.engine == "r" ? fmt::format(" {} steps,", counts.events) : "";
+    return fmt::format("bounded: {} executions,{} stopped by {}, {:.2f} s", counts.complete, steps,
                        verdict.exhaustive
                            ? fmt::format("the loop bound of {} in {} more", verdict.loop_bound, counts.cut)
                            : verdict.stopped_by,
@@ -135,6 +171,7 @@ nlohmann::ordered_json to_json(const Raw& raw, const LockInfo& info, const explo
             {"message", verdict.message},
             {"executions", verdict.counts.complete},
             {"blocked", verdict.counts.blocked},
+            {"steps", verdict.counts.events},
             {"cut", verdict.counts.cut},
             {"stopped_by", verdict.stopped_by},
             {"loop_bound", verdict.loop_bound},
@@ -144,13 +181,14 @@ nlohmann::ordered_json to_json(const Raw& raw, const LockInfo& info, const explo
 
 void print_failure(const Raw& raw, const LockInfo& info, const explore::Verdict& verdict) {
     fmt::print("{}", verdict.trace);
-    fmt::print("  replay: lockcheck replay --locks={} --client={} --model={} --bound={} {}\n", info.name, raw.client,
-               raw.model, raw.bound, verdict.replay.empty() ? "-" : verdict.replay);
+    fmt::print("  replay: lockcheck replay --locks={} --client={}{} --model={} --bound={} {}\n", info.name, raw.client,
+               raw.engine == "g" ? "" : " --engine=" + raw.engine, raw.model, raw.bound,
+               verdict.replay.empty() ? "-" : verdict.replay);
 }
 
 int run_command(const Raw& raw) {
-    const Client client = parse_client(raw.client);
     const explore::Options options = options_of(raw);
+    const Client client = client_of(raw);
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     bool broken = false;
     for (const LockChecker* checker : chosen(raw.locks)) {
@@ -164,7 +202,7 @@ int run_command(const Raw& raw) {
         broken = broken || !verdict.passed();
         all.push_back(to_json(raw, checker->info, verdict));
         if (!raw.json) {
-            fmt::print("{}: {} ({})\n", checker->info.name, headline(verdict), terms(raw, verdict));
+            fmt::print("{}: {} ({})\n", checker->info.name, headline(raw, verdict), terms(raw, verdict));
             if (!verdict.passed()) {
                 print_failure(raw, checker->info, verdict);
             }
@@ -182,7 +220,7 @@ int replay_command(const Raw& raw) {
     if (locks.size() != 1) {
         throw UsageError("replay: --locks names the one lock of the verdict.");
     }
-    const Client client = parse_client(raw.client);
+    const Client client = client_of(raw);
     const explore::Verdict verdict = locks.front()->check(client, options_of(raw));
     if (verdict.passed()) {
         fmt::print("{}: nothing is broken in this execution\n", locks.front()->info.name);

@@ -18,10 +18,11 @@ namespace lockbench::explore {
 
 using EventId = std::uint16_t;
 using LocId = std::uint16_t;
+inline constexpr ThreadId kMaxThreads = 8;
 inline constexpr unsigned kIndexBits = 12;
 inline constexpr std::size_t kMaxEvents = (1U << kIndexBits) - 1;  // of one thread
 inline constexpr EventId kInitial = 0xffff;
-static_assert(kMaxFibers << kIndexBits <= kInitial);
+static_assert(kMaxThreads << kIndexBits <= kInitial);
 
 constexpr EventId event_id(ThreadId tid, std::size_t index) {
     return static_cast<EventId>((tid << kIndexBits) | static_cast<unsigned>(index));
@@ -31,10 +32,10 @@ constexpr std::size_t index_of(EventId id) { return id & kMaxEvents; }
 
 // How many events of each thread come before, or are, what the clock belongs to.
 struct alignas(16) Clock {
-    std::array<std::uint16_t, kMaxFibers> at{};
+    std::array<std::uint16_t, kMaxThreads> at{};
 
     void join(const Clock& other) {
-        for (std::size_t i = 0; i < kMaxFibers; ++i) {
+        for (std::size_t i = 0; i < kMaxThreads; ++i) {
             at[i] = at[i] < other.at[i] ? other.at[i] : at[i];
         }
     }
@@ -85,7 +86,7 @@ class Graph {
   public:
     void clear(ThreadId threads);
     // As `other` with the first kept[t] events of each thread.
-    void copy_prefix(const Graph& other, const std::array<std::uint16_t, kMaxFibers>& kept);
+    void copy_prefix(const Graph& other, const std::array<std::uint16_t, kMaxThreads>& kept);
 
     [[nodiscard]] ThreadId threads() const { return threads_; }
     [[nodiscard]] std::size_t size(ThreadId tid) const { return events_[tid].size(); }
@@ -134,7 +135,7 @@ class Graph {
   private:
     ThreadId threads_ = 0;
     std::uint32_t next_stamp_ = 1;
-    std::array<std::vector<Event>, kMaxFibers> events_;
+    std::array<std::vector<Event>, kMaxThreads> events_;
     std::vector<Location> locations_;
     std::vector<EventId> ends_;
 

@@ -20,12 +20,12 @@ namespace lockbench::explore {
 template <class T, class Tag>
 struct PerThread {
     static T& at(ThreadId tid) {
-        check(core != nullptr && tid < kMaxFibers, "no such thread in this program");
+        check(core != nullptr && tid < core->thread_count(), "no such thread in this program");
         void*& slot = core->per_thread_slot(kSlot);
         if (slot == nullptr) [[unlikely]] {
             core->as_host([&slot] {
-                slot = core->arena().take(sizeof(T) * kMaxFibers, alignof(T));
-                for (std::size_t i = 0; i < kMaxFibers; ++i) {
+                slot = core->arena().take(sizeof(T) * core->thread_count(), alignof(T));
+                for (std::size_t i = 0; i < core->thread_count(); ++i) {
                     new (static_cast<T*>(slot) + i) T();
                 }
             });

@@ -21,12 +21,23 @@ struct Counts {
     std::uint64_t events = 0;  // added, over all runs
 };
 
+struct Options;
+struct Verdict;
+using Explorer = Verdict (*)(const Program& program, const Options& options);
+// Engine G: all execution graphs (graph_engine.hpp).
+Verdict explore_graphs(const Program& program, const Options& options);
+// Engine R: executions drawn at random (random_engine.hpp).
+Verdict explore_random(const Program& program, const Options& options);
+
 struct Options {
+    Explorer engine = &explore_graphs;
     Model model = Model::rc11;
     Bounds bounds;
     std::uint64_t max_executions = 0;                             // complete, blocked and cut ones together; 0: all
     double max_seconds = 0;                                       // 0: no limit
     std::string replay;                                           // the one execution that a verdict named
+    std::uint64_t seed = 1;                                       // engine r
+    unsigned depth = 0;                                           // engine r: of PCT schedules; 0: several in turn
     std::function<void(const Counts&, double seconds)> progress;  // about once a second
 };
 
@@ -43,8 +54,5 @@ struct Verdict {
 
     [[nodiscard]] bool passed() const { return failure == Failure::none; }
 };
-
-// Engine G: all execution graphs (graph_engine.hpp).
-Verdict explore_graphs(const Program& program, const Options& options);
 
 }  // namespace lockbench::explore

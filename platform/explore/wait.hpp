@@ -84,11 +84,70 @@ struct When {
     [[nodiscard]] static bool may_fire() { return true; }
     void fire(Site) const { atomic.await(pred, at); }
     [[nodiscard]] static bool is_set() { return true; }
+    [[nodiscard]] Request request() const {
+        Request request = request_for<typename A::Value>(Kind::await, &atomic, at);
+        request.holds = &holds_thunk<typename A::Value, Pred>;
+        request.frame = &pred;
+        return request;
+    }
 };
+template <class S>
+concept WaitsAtAPlace = requires(S stop) {
+    stop.request();
+};
+
+// The wait of an engine that explores executions one by one: at all places at once, until one of them has what is
+// waited for, unless it is chosen that a stop comes first.
+template <class T, class Pred, class... Stops>
+int wait_at_all_places(const void* address, const Pred& pred, At at, Stops&... stops) {
+    constexpr std::size_t kStops = sizeof...(Stops);
+    Request waits[kStops + 1] = {request_for<T>(Kind::await, address, at)};
+    waits[0].frame = &pred;
+    waits[0].holds = &holds_thunk<T, Pred>;
+    int place = 0;
+    int open[kStops + 1] = {};  // stops that may come by themselves
+    std::size_t open_count = 1;
+    int places[kStops + 1] = {};  // stops that are places
+    std::size_t count = 1;
+    int in_time = 0;  // the first stop that comes if nothing else does
+    const auto look_at = [&](const auto& stop) {
+        using Stop = std::remove_cvref_t<decltype(stop)>;
+        ++place;
+        if constexpr (WaitsAtAPlace<Stop>) {
+            waits[count] = stop.request();
+            waits[count - 1].also = &waits[count];
+            places[count++] = place;
+        } else {
+            in_time = in_time == 0 && Stop::kSure && stop.is_set() ? place : in_time;
+            if (stop.may_fire()) {
+                open[open_count++] = place;
+            }
+        }
+        return true;
+    };
+    (void)(look_at(stops) && ...);
+    int which = open[open_count == 1 ? 0 : choose(open_count, at.site)];
+    if (which == 0) {
+        waits[0].may_end = in_time != 0;
+        const std::size_t ended_by = core->engine().wait_anywhere(*self_thread, waits[0]);
+        if (ended_by < count) {
+            return places[ended_by];
+        }
+        which = in_time;
+    } else if (pred(from_bits<T>(perform(request_for<T>(Kind::load, address, at))))) {
+        return 0;
+    }
+    place = 0;
+    (void)((++place == which ? (stops.fire(at.site), true) : false) || ...);
+    return which;
+}
 
 // A wait for `pred` with stops: see the top of this file.
 template <class T, class Pred, class... Stops>
 int wait_until(const void* address, const Pred& pred, At at, Stops&... stops) {
+    if (core->engine().waits_anywhere()) {
+        return wait_at_all_places<T>(address, pred, at, stops...);
+    }
     constexpr std::size_t kStops = sizeof...(Stops);
     int place = 0;
     int open[kStops + 1] = {};
@@ -115,6 +174,7 @@ class Retry {
     void again(Site site = Site::here()) {
         check(self_thread != nullptr, "outside a run nobody can end this loop", site.file, site.line);
         core->engine().retry_failed(*self_thread, begin_, site);
+        begin_ = core->engine().retry_head(*self_thread);
     }
 
   private:
