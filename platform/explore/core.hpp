@@ -55,9 +55,20 @@ struct Request {
     bool (*holds)(const void* frame, std::uint64_t value) = nullptr;
     bool (*update)(const void* frame, std::uint64_t old, std::uint64_t& fresh) = nullptr;
     const void* frame = nullptr;
-    const Request* also = nullptr;  // await: of another location, which ends the same wait
+    const Request* also = nullptr;  // await: of another location, which ends the same wait; they form a ring
+                                    // (engine r: a chain)
     Site site;
 };
+
+// Each place whose value would end the wait that `await` is part of, itself first.
+template <class Use>
+void for_each_place(const Request& await, Use use) {
+    const Request* place = &await;
+    do {
+        use(*place);
+        place = place->also;
+    } while (place != nullptr && place != &await);
+}
 
 enum class Failure : std::uint8_t {
     none,

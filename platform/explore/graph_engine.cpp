@@ -170,7 +170,7 @@ void GraphEngine::take_turn(Thread& me, const Request& request) {
     Run& run = runs_[me.tid];
     run.asked = &request;
     if (request.kind == Kind::await) {
-        graph_->need_location(location_of(request));
+        for_each_place(request, [this](const Request& place) { graph_->need_location(location_of(place)); });
     }
     if (run.position >= kMaxEvents) {
         fail(Failure::limit, "a thread of an exploration does at most " + std::to_string(kMaxEvents) + " operations");
@@ -274,8 +274,12 @@ bool GraphEngine::stuck_for_good(ThreadId tid) const {
     if (run.state == State::bound || run.state == State::pruned || run.asked->may_end) {
         return false;
     }
-    const LocId loc = loc_of_place_[run.asked->place];
-    return !run.asked->holds(run.asked->frame, value_at(loc, graph_->newest(loc)));
+    bool can_go_on = false;
+    for_each_place(*run.asked, [&](const Request& place) {
+        const LocId loc = loc_of_place_[place.place];
+        can_go_on = can_go_on || place.holds(place.frame, value_at(loc, graph_->newest(loc)));
+    });
+    return !can_go_on;
 }
 
 std::uint64_t GraphEngine::final_value(std::uint32_t place, std::uint8_t bytes) {

@@ -94,12 +94,15 @@ std::string GraphEngine::waiting(ThreadId tid) const {
     if (run.asked == nullptr || run.asked->kind != Kind::await) {
         return text + "can go on\n";
     }
-    const LocId loc = loc_of_place_[run.asked->place];
-    const std::uint16_t newest = graph_->newest(loc);
-    text += "waits for " + place_name(loc) + " at " + short_name(run.asked->site) + ", which is " +
-            value_name(value_at(loc, newest));
-    return text + (newest == 0 ? ", its first value\n"
-                               : ", written by " + thread_name(owner_of(graph_->write_at(loc, newest))) + "\n");
+    for_each_place(*run.asked, [&](const Request& place) {
+        const LocId loc = loc_of_place_[place.place];
+        const std::uint16_t newest = graph_->newest(loc);
+        text += &place == run.asked ? "waits for " : ", or for ";
+        text += place_name(loc) + " at " + short_name(place.site) + ", which is " + value_name(value_at(loc, newest));
+        text +=
+            newest == 0 ? ", its first value" : ", written by " + thread_name(owner_of(graph_->write_at(loc, newest)));
+    });
+    return text + "\n";
 }
 
 // One letter a step, the thread that takes it; behind it a number where the step is not the usual one: how many newer

@@ -79,14 +79,15 @@ struct When {
     Pred pred;
     At at;
 
-    static constexpr bool kSure = true;
+    static constexpr bool kSure = false;  // it is one of the places that the whole wait is judged by
     [[nodiscard]] bool fired() const { return pred(atomic.load(at)); }
     [[nodiscard]] static bool may_fire() { return true; }
-    void fire(Site) const { atomic.await(pred, at); }
+    static void fire(Site) {}
     [[nodiscard]] static bool is_set() { return true; }
     [[nodiscard]] Request request() const {
-        Request request = request_for<typename A::Value>(Kind::await, &atomic, at);
-        request.holds = &holds_thunk<typename A::Value, Pred>;
+        using T = typename A::Value;
+        Request request = request_for<T>(Kind::await, &atomic, at);
+        request.holds = &holds_thunk<T, Pred>;
         request.frame = &pred;
         return request;
     }
@@ -154,11 +155,36 @@ int wait_until(const void* address, const Pred& pred, At at, Stops&... stops) {
     std::size_t count = 1;
     (void)((++place, stops.may_fire() ? (open[count++] = place, true) : true) && ...);
     const int which = open[count == 1 ? 0 : choose(count, at.site)];
-    Request request = request_for<T>(which == 0 ? Kind::await : Kind::select, address, at);
-    request.frame = &pred;
-    request.holds = which == 0 ? &holds_thunk<T, Pred> : &fails_thunk<T, Pred>;
-    request.may_end = (false || ... || (std::remove_cvref_t<Stops>::kSure && stops.is_set()));
-    perform(request);
+
+    // A thread waits at the place that was chosen. Whether it would wait for ever is a matter of all its places.
+    Request waits[kStops + 1] = {request_for<T>(Kind::await, address, at)};
+    waits[0].frame = &pred;
+    waits[0].holds = &holds_thunk<T, Pred>;
+    const bool may_end = (false || ... || (std::remove_cvref_t<Stops>::kSure && stops.is_set()));
+    waits[0].may_end = may_end;
+    Request* last = &waits[0];
+    place = 0;
+    const auto add = [&](const auto& stop) {
+        ++place;
+        if constexpr (requires { stop.request(); }) {
+            waits[place] = stop.request();
+            waits[place].may_end = may_end;
+            last->also = &waits[place];
+            last = &waits[place];
+        }
+    };
+    (void)((add(stops), true) && ...);
+    last->also = last == &waits[0] ? nullptr : &waits[0];
+
+    if (which != 0) {
+        Request poll = waits[0];
+        poll.kind = Kind::select;
+        poll.holds = &fails_thunk<T, Pred>;
+        perform(poll);
+    }
+    if (waits[which].holds != nullptr) {
+        perform(waits[which]);
+    }
     place = 0;
     (void)((++place == which ? (stops.fire(at.site), true) : false) || ...);
     return which;

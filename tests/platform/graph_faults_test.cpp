@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <set>
+#include <tuple>
 
 #include "platform/explore/explore.hpp"
 #include "platform/explore/verdict.hpp"
@@ -113,6 +114,37 @@ TEST(GraphFaults, Liveness) {
     };
     EXPECT_EQ(with([] { return P::after(1); }), Failure::none);
     EXPECT_EQ(with([] { return P::should_yield(); }), Failure::liveness);
+}
+
+// Thread 0 waits for the flag to be 1, or for the futex word to be, whichever comes; thread 1 sets what it is told to.
+explore::Verdict waits_at_two_places(int flag, std::uint32_t futex, std::set<int>* ended_by = nullptr) {
+    return run([=](World& w, ThreadId tid) {
+        if (tid == 1) {
+            w.flag.store(flag, relaxed);
+            w.futex.store(futex, relaxed);
+            return;
+        }
+        const int by = w.flag.await_until([](int now) { return now == 1; }, relaxed,
+                                          P::when(
+                                              w.futex, [](std::uint32_t now) { return now == 1; }, relaxed));
+        if (ended_by != nullptr) {
+            ended_by->insert(by);
+        }
+    });
+}
+TEST(GraphFaults, AWaitAtTwoPlacesEndsByEither) {
+    for (const auto& [flag, futex, ends] :
+         {std::tuple{1, 2U, std::set{0}}, {2, 1U, std::set{1}}, {1, 1U, std::set{0, 1}}}) {
+        std::set<int> ended_by;
+        const explore::Verdict verdict = waits_at_two_places(flag, futex, &ended_by);
+        EXPECT_TRUE(verdict.exhaustive) << verdict.message << "\n" << verdict.trace;
+        EXPECT_EQ(ended_by, ends);
+    }
+}
+TEST(GraphFaults, AWaitAtTwoPlacesThatNobodyEnds) {
+    const explore::Verdict verdict = waits_at_two_places(2, 2);
+    EXPECT_EQ(verdict.failure, Failure::liveness);
+    EXPECT_NE(verdict.trace.find("or for"), std::string::npos) << verdict.trace;
 }
 
 TEST(GraphFaults, RetryMayNotWrite) {
