@@ -80,7 +80,7 @@ foreach(folder IN LISTS test_folders)
     endif()
     if(LOCKBENCH_SANITIZE)
         # The explorer leaves fibers without unwinding them and keeps its own account of lifetimes and races.
-        list(FILTER test_sources EXCLUDE REGEX "/(graph_[a-z]+|explore)_test\\.cpp$")
+        list(FILTER test_sources EXCLUDE REGEX "/(graph_[a-z]+|random_[a-z]+|explore)_test\\.cpp$")
     endif()
     foreach(source IN LISTS test_sources)
         lockbench_add_test(${source})

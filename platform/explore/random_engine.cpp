@@ -314,15 +314,14 @@ std::size_t RandomEngine::retry_head(Thread& me) {
 bool RandomEngine::blocks_again(const Run& run, std::size_t begin) {
     for (std::size_t i = begin; i < run.seen.size(); ++i) {
         const Seen& seen = run.seen[i];
-        std::uint32_t newest_seen = seen.number;
+        std::uint32_t newest = seen.number;  // and then what it wrote itself
         for (std::size_t j = i + 1; j < run.seen.size(); ++j) {
-            newest_seen =
-                run.seen[j].location == seen.location ? std::max(newest_seen, run.seen[j].number) : newest_seen;
+            newest += run.seen[j].wrote && run.seen[j].location == seen.location ? 1 : 0;
         }
         const Location& location = memory_.known(seen.location);
-        if (location.newest > newest_seen) {
+        if (location.newest > newest) {
             // It will not see that again: writes are seen in the end.
-            memory_.forget_older(location, current_, newest_seen + 1);
+            memory_.forget_older(location, current_, seen.number + 1);
             return false;
         }
     }

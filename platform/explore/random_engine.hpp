@@ -40,8 +40,8 @@ class RandomEngine final : public Engine {
   private:
     // From here on an execution is scheduled fairly, without stale reads and odd choices; a program that does not end
     // by then is not going to.
-    static constexpr std::uint64_t kFairFrom = 200'000;
-    static constexpr std::uint64_t kLivelock = 2'000'000;
+    static constexpr std::uint64_t kFairFrom = 100'000;
+    static constexpr std::uint64_t kLivelock = 1'000'000;
 
     // A thread is ready when it can take a step, as far as others can tell.
     enum class State : std::uint8_t { runs, waits, retries };
@@ -108,6 +108,7 @@ class RandomEngine final : public Engine {
     std::uint64_t read_modify_write(Thread& me, const Request& request);
     std::uint64_t choose(Thread& me, const Request& request);
     void end_object(Thread& me, const Request& request);
+    bool look_at_places(Thread& me, const Request& request, std::size_t count);
     void wait_at(Thread& me, const Request& request);
     void stop_waiting(const Thread& me, const Request& request);
     void tell_waiters(const Thread& me, const Location& location, std::uint64_t value);
@@ -122,7 +123,11 @@ class RandomEngine final : public Engine {
 
     // The record (random_report.cpp).
     struct Step {
-        Request request;
+        Kind kind = Kind::load;
+        Order order = Order::relaxed;
+        std::uint32_t place = 0;
+        std::uint32_t bytes = 0;  // of an object that ends
+        Site site;
         ThreadId tid = 0;
         Ticks at = 0;
         std::uint64_t value = 0;  // read or chosen
@@ -134,6 +139,7 @@ class RandomEngine final : public Engine {
         bool writes = false;
         bool inside = false;  // a marked section
     };
+    [[nodiscard]] Step step_of(const Thread& me, const Request& request) const;
     void begin_step(const Thread& me, const Request& request);
     [[nodiscard]] std::uint32_t step_number() const { return static_cast<std::uint32_t>(steps_of_run_.size()); }
     [[nodiscard]] const Step* find(Moment moment) const;

@@ -6,6 +6,13 @@
 #include "platform/explore/words.hpp"
 
 namespace lockbench::explore {
+namespace {
+
+// Lines of a trace, at most, and what is shown of a longer one.
+constexpr std::size_t kMostLines = 20'000;
+constexpr std::size_t kLastLines = 100;
+
+}  // namespace
 
 const RandomEngine::Step* RandomEngine::find(Moment moment) const {
     for (const Step& step : steps_of_run_) {
@@ -19,8 +26,7 @@ const RandomEngine::Step* RandomEngine::find(Moment moment) const {
 // The last end of an object that covers the place.
 const RandomEngine::Step* RandomEngine::last_end(std::uint32_t place) const {
     for (auto step = steps_of_run_.rbegin(); step != steps_of_run_.rend(); ++step) {
-        if (step->request.kind == Kind::release && place - step->request.place < step->request.operand &&
-            &*step != &steps_of_run_.back()) {
+        if (step->kind == Kind::release && place - step->place < step->bytes && &*step != &steps_of_run_.back()) {
             return &*step;
         }
     }
@@ -50,19 +56,15 @@ bool RandomEngine::at_once(const Step& one, const Step& other) const {
 
 std::string RandomEngine::name(const Step& step) const {
     std::string text = thread_name(step.tid);
-    text += step.request.kind == Kind::release ? " ends " : step.writes ? " writes " : " reads ";
-    return text + place_name(step.request.place) + " at " + short_name(step.request.site);
+    text += step.kind == Kind::release ? " ends " : step.writes ? " writes " : " reads ";
+    return text + place_name(step.place) + " at " + short_name(step.site);
 }
 
 void RandomEngine::found(const Thread& me, const Request& request, const Fault& fault) {
     if (!recording_) {
         fail(fault.failure, "");
     }
-    Step mine;
-    mine.request = request;
-    mine.tid = me.tid;
-    mine.at = memory_.now(me.tid);
-    mine.inside = me.sections != 0;
+    Step mine = step_of(me, request);
     mine.writes = request.kind == Kind::set || request.kind == Kind::store || request.kind == Kind::init;
     const Step* other = find(fault.with);
     Failure failure = fault.failure;
@@ -89,17 +91,16 @@ void RandomEngine::found(const Thread& me, const Request& request, const Fault& 
 }
 
 std::string RandomEngine::line(const Step& step, std::size_t number) const {
-    const Request& request = step.request;
-    std::string text = "  #" + std::to_string(number) + " t" + std::to_string(step.tid) + " " + kind_name(request.kind);
-    const bool plain = request.kind == Kind::get || request.kind == Kind::set || request.kind == Kind::choose ||
-                       request.kind == Kind::release;
+    std::string text = "  #" + std::to_string(number) + " t" + std::to_string(step.tid) + " " + kind_name(step.kind);
+    const bool plain =
+        step.kind == Kind::get || step.kind == Kind::set || step.kind == Kind::choose || step.kind == Kind::release;
     if (!plain) {
-        text += " " + order_name(memory_.order_of(step.reads && !step.writes ? request.failure : request.order));
+        text += " " + order_name(memory_.order_of(step.order));
     }
-    if (request.kind == Kind::choose) {
+    if (step.kind == Kind::choose) {
         text += " " + std::to_string(step.value);
-    } else if (request.kind != Kind::fence) {
-        text += " " + place_name(request.place);
+    } else if (step.kind != Kind::fence) {
+        text += " " + place_name(step.place);
     }
     if (step.reads) {
         text += " is " + value_name(core_.arena(), step.value);
@@ -111,7 +112,7 @@ std::string RandomEngine::line(const Step& step, std::size_t number) const {
     if (step.writes) {
         text += (step.reads ? ", and writes " : " = ") + value_name(core_.arena(), step.wrote);
     }
-    return text + "   " + short_name(request.site) + "\n";
+    return text + "   " + short_name(step.site) + "\n";
 }
 
 std::string RandomEngine::waiting(ThreadId tid) {
@@ -138,8 +139,10 @@ std::string RandomEngine::waiting(ThreadId tid) {
 }
 
 std::string RandomEngine::trace() {
-    std::string text;
-    for (std::size_t i = 0; i < steps_of_run_.size(); ++i) {
+    // Of a run that does not end, its end.
+    const std::size_t first = steps_of_run_.size() > kMostLines ? steps_of_run_.size() - kLastLines : 0;
+    std::string text = first == 0 ? "" : "  (" + std::to_string(first) + " steps before)\n";
+    for (std::size_t i = first; i < steps_of_run_.size(); ++i) {
         text += line(steps_of_run_[i], i + 1);
     }
     for (ThreadId tid = 0; tid < core_.thread_count(); ++tid) {
@@ -160,7 +163,8 @@ void RandomEngine::compose() {
     verdict_.failure = outcome_.failure;
     verdict_.message = outcome_.message;
     verdict_.trace = trace();
-    verdict_.replay = best_.text();
+    // A run that does not end is found again by its seed.
+    verdict_.replay = best_.steps() < kFairFrom ? best_.text() : "";
 }
 
 }  // namespace lockbench::explore

@@ -87,6 +87,9 @@ bool parse_script(std::string_view text, Script& script) {
         if (!text.empty() && text.front() == ',') {
             text.remove_prefix(1);
             segment.choice = take_number(text, 0);
+            if (segment.choice == 0) {
+                return false;
+            }
         }
         script.segments.push_back(segment);
     }

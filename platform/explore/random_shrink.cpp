@@ -95,6 +95,9 @@ void RandomEngine::shrink(Failure) {
     run_to_the_end();  // as it was drawn, with a record
     const Failure failure = outcome_.failure;
     best_ = script_of_run();
+    if (steps_ >= kFairFrom) {
+        return;
+    }
     for (bool any = true; any && shrink_steps_ < kMostSteps;) {
         any = drop_choices(failure);
         for (std::size_t size = best_.segments.size() / 2; size != 0; size /= 2) {

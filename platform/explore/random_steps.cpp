@@ -57,6 +57,19 @@ std::uint64_t RandomEngine::perform(Thread& me, const Request& request) {
     }
 }
 
+RandomEngine::Step RandomEngine::step_of(const Thread& me, const Request& request) const {
+    Step step;
+    step.kind = request.kind;
+    step.order = request.order;
+    step.place = request.place;
+    step.bytes = request.kind == Kind::release ? static_cast<std::uint32_t>(request.operand) : 0;
+    step.site = request.site;
+    step.tid = me.tid;
+    step.at = memory_.now(me.tid);
+    step.inside = me.sections != 0;
+    return step;
+}
+
 void RandomEngine::begin_step(const Thread& me, const Request& request) {
     if (++steps_ >= kFairFrom) [[unlikely]] {
         uniform_ = true;
@@ -68,12 +81,7 @@ void RandomEngine::begin_step(const Thread& me, const Request& request) {
     memory_.tick(me.tid);
     left_ -= left_ != 0 ? 1 : 0;
     if (recording_) [[unlikely]] {
-        Step step;
-        step.request = request;
-        step.tid = me.tid;
-        step.at = memory_.now(me.tid);
-        step.inside = me.sections != 0;
-        steps_of_run_.push_back(step);
+        steps_of_run_.push_back(step_of(me, request));
     }
 }
 
@@ -103,7 +111,8 @@ std::uint32_t RandomEngine::pick(Location& location, const Request& request, Thr
         return newest_will_do ? newest : kNothing;
     }
     if (scripted_) {
-        const auto number = static_cast<std::uint32_t>(newest - std::min<std::uint64_t>(choice_, newest - oldest));
+        const auto number = static_cast<std::uint32_t>(
+            newest - std::min<std::uint64_t>(choice_ % RandomMemory::kDepth, newest - oldest));
         if (number != newest && would_do(request, value_of(number))) {
             return number;
         }
@@ -130,6 +139,7 @@ std::uint64_t RandomEngine::finish_read(Thread& me, const Request& request, Loca
         step.value = value;
         step.from = from.step;
         step.newest = memory_.write(location, location.newest).step;
+        step.order = memory_.order_of(request.order);
         step.choice = location.newest - number;
     }
     runs_[me.tid].seen.push_back({static_cast<std::uint32_t>(memory_.index(location)), number, 0, false});
@@ -237,20 +247,43 @@ std::size_t RandomEngine::wait_anywhere(Thread& me, const Request& request) {
     return run_ended_by_;
 }
 
+// True when one of the places has what is waited for; where several do, it may be any.
+bool RandomEngine::look_at_places(Thread& me, const Request& request, std::size_t count) {
+    const std::size_t first = count == 1  ? 0
+                              : scripted_ ? choice_ / RandomMemory::kDepth
+                                          : random_.below(static_cast<std::uint32_t>(count));
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t which = (first + i) % count;
+        const Request* place = &request;
+        for (std::size_t skip = which; skip != 0; --skip) {
+            place = place->also;
+        }
+        Location& location = memory_.at(place->place, place->bytes);
+        const std::uint32_t number = pick(location, *place, me.tid);
+        if (number == kNothing) {
+            continue;
+        }
+        run_value_ = finish_read(me, *place, step_at(me, *place), number);
+        run_ended_by_ = which;
+        if (recording_) [[unlikely]] {
+            steps_of_run_.back().choice += which * RandomMemory::kDepth;
+        }
+        return true;
+    }
+    return false;
+}
+
 // Waits at each of the request's places, and reads what ends the wait.
 void RandomEngine::wait_at(Thread& me, const Request& request) {
     Run& run = runs_[me.tid];
     run.asked = &request;
+    std::size_t count = 0;
+    for (const Request* place = &request; place != nullptr; place = place->also) {
+        ++count;
+    }
     for (;;) {
-        std::size_t count = 0;
-        for (const Request* place = &request; place != nullptr; place = place->also, ++count) {
-            Location& location = memory_.at(place->place, place->bytes);
-            const std::uint32_t number = pick(location, *place, me.tid);
-            if (number != kNothing) {
-                run_value_ = finish_read(me, *place, step_at(me, *place), number);
-                run_ended_by_ = count;
-                return;
-            }
+        if (look_at_places(me, request, count)) {
+            return;
         }
         for (const Request* place = &request; place != nullptr; place = place->also) {
             Location& location = memory_.at(place->place, place->bytes);
