@@ -41,6 +41,7 @@ enum class Kind : std::uint8_t {
     fence,
     choose,   // a number below `operand`, 0 where nothing out of the ordinary happens
     release,  // the end of an object: `operand` bytes from `place` on
+    reuse,    // another begins there
     kCount
 };
 
@@ -50,6 +51,7 @@ struct Request {
     Order failure = Order::relaxed;  // rmw that does not write
     std::uint8_t bytes = 0;
     bool may_end = false;     // await: something else may be relied on to end this wait
+    bool stable = false;      // release, reuse: of memory that read sections may look at all the same
     std::uint32_t place = 0;  // arena offset
     std::uint64_t operand = 0;
     bool (*holds)(const void* frame, std::uint64_t value) = nullptr;
@@ -123,6 +125,7 @@ class Arena {
     [[nodiscard]] std::uint32_t offset(const void* address) const {
         return static_cast<std::uint32_t>(static_cast<const std::byte*>(address) - base_);
     }
+    [[nodiscard]] bool in_heap(const void* address) const { return offset(address) >= kShared; }
     [[nodiscard]] std::byte* at(std::uint32_t offset) const { return base_ + offset; }
     // Atomics and plain data that the host has given a value.
     void set_initialised(const void* address, bool yes) { initialised_[offset(address)] = yes ? 1 : 0; }

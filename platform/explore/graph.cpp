@@ -87,7 +87,7 @@ EventId Graph::add(ThreadId tid, Event event, std::uint16_t mo) {
         insert(id, mo);
     } else if (event.is(Event::kRead)) {
         locations_[event.loc].reads.push_back(id);
-    } else if (event.kind == Kind::release) {
+    } else if (event.kind == Kind::release || event.kind == Kind::reuse) {
         ends_.push_back(id);
     }
     return id;

@@ -43,7 +43,7 @@ struct alignas(16) Clock {
 };
 
 struct Event {
-    enum Flags : std::uint8_t {
+    enum Flags : std::uint16_t {
         kWaiting = 1,     // an await that waits for a later write than rf, which was the newest and does not do
         kRmw = 2,         // both parts of a read-modify-write
         kWrite = 4,       // store, init, set, the writing part of an rmw
@@ -52,6 +52,8 @@ struct Event {
         kPlain = 32,      // get, set
         kRevisited = 64,  // its clocks follow when its thread comes to it again
         kSure = 128,      // choose: one day something else than 0 is chosen
+        kSection = 256,   // inside a read section
+        kStable = 512,    // release, reuse: of memory that read sections may look at all the same
     };
 
     std::uint64_t value = 0;
@@ -61,7 +63,7 @@ struct Event {
     std::uint16_t mo = 0;   // writes: its place among those of its location, from 1 on
     Kind kind = Kind::load;
     Order order = Order::relaxed;
-    std::uint8_t flags = 0;
+    std::uint16_t flags = 0;
     Clock hb;    // happens-before, itself included
     Clock porf;  // program order and reads-from, itself included
     Clock view;  // writes: what who acquires from it learns
@@ -119,7 +121,7 @@ class Graph {
 
     // Adds an event at the end of its thread. It has its clocks but for itself; a write is put behind place `mo`.
     EventId add(ThreadId tid, Event event, std::uint16_t mo = 0);
-    // The ends of objects.
+    // The ends of objects, and where their memory is used again.
     [[nodiscard]] const std::vector<EventId>& ends() const { return ends_; }
     // Puts a write that was taken out of its order, or never in it, behind `mo`.
     void insert(EventId write, std::uint16_t mo);

@@ -113,6 +113,7 @@ class GraphEngine final : public Engine {
     void check_plain(Thread& me, EventId id);
     void check_init(Thread& me, LocId loc, std::size_t mo, const Clock& hb);
     void check_end(Thread& me, EventId id, const Request& request);
+    [[nodiscard]] bool reused_since(EventId end, const Clock& hb) const;
     [[noreturn]] void fail_pair(Failure failure, EventId one, EventId other, const char* what);
 
     // Words (graph_report.cpp).

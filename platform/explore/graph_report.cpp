@@ -23,8 +23,10 @@ std::string GraphEngine::value_name(std::uint64_t value) const { return explore:
 std::string GraphEngine::name(EventId id) const {
     const Event& event = graph_->at(id);
     std::string text = thread_name(owner_of(id));
-    if (event.kind == Kind::release) {
-        text += " ends " + offset_name(static_cast<std::uint32_t>(event.value >> 32U));
+    if (tells_life(event.kind)) {
+        text += event.kind == Kind::release
+                    ? " ends "
+                    : " uses again " + offset_name(static_cast<std::uint32_t>(event.value >> 32U));
     } else {
         text += event.is(Event::kWrite) ? " writes " : " reads ";
         text += place_name(event.loc);
@@ -38,10 +40,10 @@ std::string GraphEngine::line(EventId id, const std::vector<std::size_t>& number
     std::string text = "  #" + std::to_string(number[id]) + " " + who + " ";
     const bool write_part = event.kind == Kind::rmw && event.is(Event::kWrite);
     text += write_part ? "  and writes" : kind_name(event.kind);
-    if (!event.is(Event::kPlain) && event.kind != Kind::choose && event.kind != Kind::release && !write_part) {
+    if (!event.is(Event::kPlain) && event.kind != Kind::choose && !tells_life(event.kind) && !write_part) {
         text += " " + order_name(event.order);
     }
-    if (event.kind == Kind::release) {
+    if (tells_life(event.kind)) {
         text += " " + offset_name(static_cast<std::uint32_t>(event.value >> 32U));
     } else if (event.kind == Kind::choose) {
         text += " " + std::to_string(event.value);

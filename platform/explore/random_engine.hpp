@@ -107,7 +107,7 @@ class RandomEngine final : public Engine {
     void store(Thread& me, const Request& request);
     std::uint64_t read_modify_write(Thread& me, const Request& request);
     std::uint64_t choose(Thread& me, const Request& request);
-    void end_object(Thread& me, const Request& request);
+    void tell_life(Thread& me, const Request& request);
     bool look_at_places(Thread& me, const Request& request, std::size_t count);
     void wait_at(Thread& me, const Request& request);
     void stop_waiting(const Thread& me, const Request& request);

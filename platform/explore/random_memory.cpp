@@ -276,7 +276,8 @@ Fault RandomMemory::touch(Location& location, ThreadId tid, bool in_section) {
         } else if (state == kReused) {
             for (auto range = reused_.rbegin(); range != reused_.rend(); ++range) {
                 if (location.place - range->begin < range->bytes) {
-                    if (!knows(tid, range->since) && !(range->stable && in_section)) {
+                    // What is stable lives again for everybody.
+                    if (!range->stable && !knows(tid, range->since)) {
                         fault = {Failure::use_after_free, range->since};
                     }
                     break;

@@ -56,7 +56,10 @@ bool RandomEngine::at_once(const Step& one, const Step& other) const {
 
 std::string RandomEngine::name(const Step& step) const {
     std::string text = thread_name(step.tid);
-    text += step.kind == Kind::release ? " ends " : step.writes ? " writes " : " reads ";
+    text += step.kind == Kind::release ? " ends "
+            : step.kind == Kind::reuse ? " uses again "
+            : step.writes              ? " writes "
+                                       : " reads ";
     return text + place_name(step.place) + " at " + short_name(step.site);
 }
 

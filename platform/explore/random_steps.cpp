@@ -7,6 +7,7 @@
 #include "platform/check.hpp"
 #include "platform/explore/graph.hpp"
 #include "platform/explore/random_engine.hpp"
+#include "platform/explore/words.hpp"
 
 namespace lockbench::explore {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 // a failure.
 constexpr bool takes_turn(Kind kind) {
     return kind != Kind::get && kind != Kind::set && kind != Kind::init && kind != Kind::choose &&
-           kind != Kind::release;
+           kind != Kind::release && kind != Kind::reuse;
 }
 
 }  // namespace
@@ -52,7 +53,7 @@ std::uint64_t RandomEngine::perform(Thread& me, const Request& request) {
         case Kind::choose:
             return choose(me, request);
         default:
-            end_object(me, request);
+            tell_life(me, request);
             return 0;
     }
 }
@@ -62,7 +63,7 @@ RandomEngine::Step RandomEngine::step_of(const Thread& me, const Request& reques
     step.kind = request.kind;
     step.order = request.order;
     step.place = request.place;
-    step.bytes = request.kind == Kind::release ? static_cast<std::uint32_t>(request.operand) : 0;
+    step.bytes = tells_life(request.kind) ? static_cast<std::uint32_t>(request.operand) : 0;
     step.site = request.site;
     step.tid = me.tid;
     step.at = memory_.now(me.tid);
@@ -228,10 +229,17 @@ std::uint64_t RandomEngine::choose(Thread& me, const Request& request) {
     return value;
 }
 
-void RandomEngine::end_object(Thread& me, const Request& request) {
+void RandomEngine::tell_life(Thread& me, const Request& request) {
     begin_step(me, request);
     const auto bytes = static_cast<std::uint32_t>(request.operand);
-    judge(me, request, memory_.end(request.place, bytes, me.tid, false));
+    if (request.kind == Kind::reuse) {
+        memory_.reuse(request.place, bytes, me.tid, request.stable);
+        return;
+    }
+    judge(me, request, memory_.end(request.place, bytes, me.tid, request.stable));
+    if (request.stable) {
+        return;
+    }
     for (std::uint64_t rest = memory_.waiters_within(request.place, bytes); rest != 0; rest &= rest - 1) {
         const auto tid = static_cast<ThreadId>(std::countr_zero(rest));
         if (tid != me.tid && runs_[tid].state == State::waits) {
