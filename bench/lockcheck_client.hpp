@@ -22,13 +22,21 @@
 
 namespace lockbench {
 
+// What a thread does to the reverse map: lockcheck_rmap.hpp.
+enum class RmapAction : unsigned char { fork, exit, exits, recycle, stack, heap, fault, reclaim, walk };
+inline constexpr std::string_view kRmapActions[] = {"fork", "exit",  "exits",   "recycle", "stack",
+                                                    "heap", "fault", "reclaim", "walk"};
+
 struct Client {
     std::string roles;  // one letter a thread
     unsigned sections = 1;
-    std::string text;  // as written
+    std::string text;              // as written
+    std::vector<RmapAction> rmap;  // one a thread, in the place of roles
+
+    [[nodiscard]] std::size_t threads() const { return roles.size() + rmap.size(); }
 };
 
-// "2r1wx2"; throws UsageError.
+// "2r1wx2", "rmap:exit+walk"; throws UsageError.
 Client parse_client(std::string_view text);
 // Why this lock cannot serve the client; empty: it can.
 std::string unfit(const Client& client, const LockInfo& info);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // lockcheck: every lock of the registry under every interleaving of a small client.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -59,7 +60,8 @@ struct Raw {
 
 void add_common(CLI::App& command, Raw& raw) {
     command.add_option("--client", raw.client,
-                       "Threads by role and sections of each: <n><r|w|t|d|k|o>..[x<sections>] [2wx2]");
+                       "Threads by role and sections of each: <n><r|w|t|d|k|o>..[x<sections>], or what they do to the "
+                       "reverse map: rmap:<action>+<action>.. [2wx2]");
     command.add_option("--engine", raw.engine, "g: all execution graphs; r: executions drawn at random [g]");
     command.add_option("--model", raw.model, "sc or rc11 [rc11]");
     command.add_option("--seed", raw.seed, "Engine r draws executions from it [1]");
@@ -126,7 +128,7 @@ std::vector<const LockChecker*> chosen(const std::vector<std::string>& patterns)
 
 Client client_of(const Raw& raw) {
     Client client = parse_client(raw.client);
-    if (const EngineInfo& engine = engine_of(raw.engine); client.roles.size() > engine.threads) {
+    if (const EngineInfo& engine = engine_of(raw.engine); client.threads() > engine.threads) {
         throw UsageError(
             fmt::format("--client={}: engine {} takes 1 to {} threads.", raw.client, engine.name, engine.threads));
     }
@@ -238,13 +240,18 @@ int list_command(bool json) {
         roles += checker.info.downgrade ? "d" : "";
         roles += checker.info.killable ? "k" : "";
         roles += checker.info.is_locked ? "o" : "";
-        all.push_back({{"name", checker.info.name}, {"kind", to_string(checker.info.kind)}, {"roles", roles}});
+        all.push_back({{"name", checker.info.name},
+                       {"kind", to_string(checker.info.kind)},
+                       {"roles", roles},
+                       {"rmap", !checker.info.control}});
         if (!json) {
             fmt::print("{:<32} {:<6} {}\n", checker.info.name, to_string(checker.info.kind), roles);
         }
     }
     if (json) {
         fmt::print("{}\n", all.dump(2));
+    } else {
+        fmt::print("\nActions of rmap:<action>+<action>.., for all but controls: {}\n", fmt::join(kRmapActions, " "));
     }
     return kExitDone;
 }

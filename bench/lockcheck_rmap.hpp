@@ -6,25 +6,25 @@
 //   exit      the child, which has copied both pages, exits
 //   exits     the parent exits, then the child
 //   recycle   the child exits, the parent forks another, whose anon_vma may lie where the child's lay; that one exits
+//   stack     the child's stack grows and gets a page back from swap that another child of its own shares; all exit
+//   heap      the same for a child that makes its heap longer, in two steps
 //   fault     the parent writes to both pages
 //   reclaim   both pages are taken away from all who map them
 //   walk      who has found a page of the child's looks for its anon_vma (page_lock_anon_vma_read) and walks the tree
 // At the end every invariant of the reverse map holds, and nothing that nobody needs is left.
 #pragma once
 
+#include <algorithm>
 #include <memory>
-#include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "bench/lockcheck_client.hpp"
 #include "platform/explore/explore.hpp"
 #include "platform/explore/verdict.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
-
-enum class RmapAction : unsigned char { fork, exit, exits, recycle, fault, reclaim, walk };
-inline constexpr std::string_view kRmapActions[] = {"fork", "exit", "exits", "recycle", "fault", "reclaim", "walk"};
 
 template <class L, class Q = FaithfulRmap>
 class RmapProgram {
@@ -53,6 +53,7 @@ class RmapProgram {
     using Trial = ProcessTrial<E, L, Q>;
     using Thread = RmapThread<E, L>;
     static constexpr int kReclaimTurns = 2;  // a page is deactivated in one and goes in the next
+    static constexpr int kAllTurns = 8;      // all pages go
 
     struct World {
         explicit World(const RmapConfig& config) : trial(config, {}) {}
@@ -70,15 +71,16 @@ class RmapProgram {
         config.file_vmas = 0;
         config.pages = 2;
         config.batch = 2;
-        config.grow_pages = 0;
-        config.brk_pages = 0;
+        config.grow_pages = 1;
+        config.brk_pages = 2;
         return config;
     }
     [[nodiscard]] std::size_t count(RmapAction action) const {
         return static_cast<std::size_t>(std::count(actions_.begin(), actions_.end(), action));
     }
     [[nodiscard]] bool has_child() const {
-        return count(RmapAction::exit) + count(RmapAction::exits) + count(RmapAction::recycle) != 0;
+        return std::any_of(actions_.begin(), actions_.end(),
+                           [](RmapAction action) { return action >= RmapAction::exit && action <= RmapAction::heap; });
     }
 
     void set_up(explore::Arena& arena) {
@@ -98,7 +100,8 @@ class RmapProgram {
         }
         flush_added(trial.rmap().memory, trial.host().task);
         if (count(RmapAction::walk) != 0) {
-            world_->page = Pte::page<E>(table_of(vma)->pte(0).load(relaxed));  // relaxed: before all threads
+            world_->page = Pte::page<E>(
+                table_of(vma)->pte(vma.slot(vma.pgoff.get())).load(relaxed));  // relaxed: before all threads
             world_->page->count.add(static_cast<std::int32_t>(count(RmapAction::walk)), relaxed);  // relaxed: as above
         }
     }
@@ -117,6 +120,10 @@ class RmapProgram {
                 exit_mm(rmap, thread, world_->child);
                 exit_mm(rmap, thread, fork_mm(rmap, thread, world_->trial.parent()));
                 break;
+            case RmapAction::stack:
+            case RmapAction::heap:
+                grow(rmap, thread, action == RmapAction::stack);
+                break;
             case RmapAction::fork:
                 exit_mm(rmap, thread, fork_mm(rmap, thread, world_->trial.parent()));
                 break;
@@ -124,15 +131,39 @@ class RmapProgram {
                 fault(thread, *world_->trial.parent().first.get());
                 break;
             case RmapAction::reclaim:
-                for (int turn = 0; turn < kReclaimTurns; ++turn) {
-                    shrink_lists(rmap, thread);
-                }
+                reclaim(rmap, thread, kReclaimTurns);
                 break;
             case RmapAction::walk:
                 walk(rmap, thread);
                 break;
         }
         flush_added(rmap.memory, thread.task);
+    }
+    void grow(Rmap<E, L, Q>& rmap, Thread& thread, bool stack) {
+        Vma<E>* vma = world_->child->first.get();
+        if (stack) {
+            check(expand_stack(rmap, thread, *vma, 1), "there is room to grow");
+        } else {
+            vma = grow_heap(rmap, thread, *vma, 1);
+            touch_page(rmap, thread, *vma, vma->pgoff.get());
+            check(grow_heap(rmap, thread, *world_->child->first.get(), 1) == vma, "its new VMA grows");
+        }
+        const std::uint64_t first = vma->pgoff.get();
+        const std::uint64_t grown = stack ? first : first + vma->pages() - 1;
+        touch_page(rmap, thread, *vma, grown);
+        Mm<E>* const grandchild = stack ? fork_mm(rmap, thread, *world_->child) : nullptr;
+        reclaim(rmap, thread, kAllTurns);
+        handle_fault(rmap, thread, *vma, grown);
+        reclaim(rmap, thread, kAllTurns);
+        if (grandchild != nullptr) {
+            exit_mm(rmap, thread, grandchild);
+        }
+        exit_mm(rmap, thread, world_->child);
+    }
+    void reclaim(Rmap<E, L, Q>& rmap, Thread& thread, int turns) {
+        for (int turn = 0; turn < turns; ++turn) {
+            shrink_lists(rmap, thread);
+        }
     }
     void fault(Thread& thread, Vma<E>& vma) {
         const std::uint64_t first = vma.pgoff.get();
