@@ -52,12 +52,13 @@ RmapAction parse_action(std::string_view text, std::string_view name) {
 // "exit+walk".
 std::vector<RmapAction> parse_actions(std::string_view text, std::string_view names) {
     std::vector<RmapAction> actions;
-    for (std::size_t end = 0; end != std::string_view::npos; names.remove_prefix(std::min(end, names.size() - 1) + 1)) {
-        end = names.find('+');
+    for (;;) {
+        const std::size_t end = names.find('+');
         actions.push_back(parse_action(text, names.substr(0, end)));
         if (end == std::string_view::npos) {
             break;
         }
+        names.remove_prefix(end + 1);
     }
     const auto count = [&actions](std::initializer_list<RmapAction> which) {
         return std::count_if(actions.begin(), actions.end(), [&which](RmapAction action) {
@@ -113,12 +114,12 @@ Client parse_client(std::string_view text) {
     }
     if (!rest.empty()) {
         rest.remove_prefix(1);
-        if (rest == "*") {
-            refuse("engine g explores a bounded number of sections; x* needs an engine that this release lacks");
-        }
-        client.sections = take_number(rest);
+        client.counted = rest != "*";
+        client.endless = !client.counted;
+        client.sections = client.endless ? 1 : take_number(rest);
+        rest = client.endless ? std::string_view() : rest;
         if (!rest.empty() || client.sections == 0 || client.sections > kMaxSections) {
-            refuse(fmt::format("x1 to x{}", kMaxSections));
+            refuse(fmt::format("x1 to x{}, or x* for sections without end", kMaxSections));
         }
     }
     return client;

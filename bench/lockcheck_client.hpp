@@ -31,6 +31,8 @@ struct Client {
     std::string roles;  // one letter a thread
     unsigned sections = 1;
     std::string text;              // as written
+    bool counted = false;          // it says how many sections
+    bool endless = false;          // one section after another, for ever
     std::vector<RmapAction> rmap;  // one a thread, in the place of roles
 
     [[nodiscard]] std::size_t threads() const { return roles.size() + rmap.size(); }
@@ -89,9 +91,15 @@ class ClientProgram {
 
     void run(ThreadId tid) {
         writes_[tid] = 0;
-        for (unsigned i = 0; i < client_.sections; ++i) {
+        for (unsigned i = 0; client_.endless || i < client_.sections; ++i) {
+            sections_[tid] = i;
+            point(tid, client_.endless ? explore::Point::renewed : explore::Point::between);
             section(tid, client_.roles[tid], *tokens_[tid]);
         }
+    }
+    // What this thread knows here: how far it is. All else is in the lock, its token and the data.
+    void point(ThreadId tid, explore::Point point) {
+        explore::checkpoint(point, client_.endless ? 0 : std::uint64_t{sections_[tid]} << 32U | writes_[tid]);
     }
 
     void section(ThreadId tid, char role, Token& token) {
@@ -100,6 +108,7 @@ class ClientProgram {
             P::mark(Mark::doorway, &lock, kReadMode);
             lock_for_read(lock, token);
             P::mark(Mark::acquired, &lock, kReadMode);
+            point(tid, explore::Point::held);
             read();
             P::mark(Mark::released, &lock, kReadMode);
             unlock_for_read(lock, token);
@@ -108,22 +117,26 @@ class ClientProgram {
             lock.lock(token);
             hold(tid, token);
         } else if (role == 't') {
+            P::mark(Mark::doorway, &lock, Mode::write);
             if (lock.try_lock(token)) {
                 hold(tid, token);
             }
         } else if (role == 'k') {
             if constexpr (KillableLock<L>) {
+                P::mark(Mark::doorway, &lock, Mode::write);
                 if (lock.lock_killable(token)) {
                     hold(tid, token);
                 }
             }
         } else if (role == 'd') {
             if constexpr (DowngradableLock<L>) {
+                P::mark(Mark::doorway, &lock, Mode::write);
                 lock.lock(token);
                 P::mark(Mark::acquired, &lock, Mode::write);
                 write(tid);
                 P::mark(Mark::acquired, &lock, Mode::read);
                 lock.downgrade(token);
+                point(tid, explore::Point::held);
                 read();
                 P::mark(Mark::released, &lock, Mode::read);
                 lock.unlock_shared(token);
@@ -135,6 +148,7 @@ class ClientProgram {
 
     void hold(ThreadId tid, Token& token) {
         P::mark(Mark::acquired, &shared_->lock, Mode::write);
+        point(tid, explore::Point::held);
         write(tid);
         if (client_.roles.find('o') != std::string::npos) {
             check(shared_->lock.is_locked(), "is_locked() is false while the lock is held");
@@ -142,10 +156,12 @@ class ClientProgram {
         P::mark(Mark::released, &shared_->lock, Mode::write);
         shared_->lock.unlock(token);
     }
+    // Sections without end leave the counters as they are: what is looked for is the accesses.
     void write(ThreadId tid) {
-        ++writes_[tid];
-        shared_->low.set(shared_->low.get() + 1);
-        shared_->high.set(shared_->high.get() + 1);
+        const std::uint32_t more = client_.endless ? 0 : 1;
+        writes_[tid] += more;
+        shared_->low.set(shared_->low.get() + more);
+        shared_->high.set(shared_->high.get() + more);
     }
     void read() const { check(shared_->low.get() == shared_->high.get(), "a reader sees half of a section"); }
 
@@ -164,6 +180,7 @@ class ClientProgram {
     std::vector<std::unique_ptr<Ctx<P>>> ctxs_;
     std::array<Token*, explore::kMaxFibers> tokens_{};
     std::array<std::uint32_t, explore::kMaxFibers> writes_{};
+    std::array<std::uint32_t, explore::kMaxFibers> sections_{};
     Shared* shared_ = nullptr;
 };
 

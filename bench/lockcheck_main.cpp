@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -14,41 +15,22 @@
 #include "bench/glob.hpp"
 #include "bench/lockcheck_cells.hpp"
 #include "bench/nearest.hpp"
-#include "platform/explore/graph.hpp"
+#include "platform/explore/engines.hpp"
 
 namespace lockbench {
 namespace {
 
 constexpr const char* kFooter =
-    "Exit codes: 0 nothing was found, 1 a lock is broken, 2 wrong usage. A verdict is 'exhaustive: N executions' or\n"
-    "'bounded: N executions, stopped by X': only the first is a proof, of the client, model and bounds it names.\n"
+    "Exit codes: 0 nothing was found, 1 a lock is broken, 2 wrong usage, 130 interrupted. A verdict is\n"
+    "'exhaustive: N executions' or 'bounded: N executions, stopped by X': only the first is a proof, of the client,\n"
+    "model and bounds it names.\n"
     "What the model is and what it leaves out: docs/explore.md.";
-
-struct EngineInfo {
-    std::string_view name;
-    std::string_view what;
-    explore::Explorer explorer;
-    std::size_t threads;  // at most
-};
-constexpr EngineInfo kEngines[] = {
-    {"g", "all execution graphs", &explore::explore_graphs, explore::kMaxThreads},
-    {"r", "executions drawn at random", &explore::explore_random, explore::kMaxFibers},
-};
-
-const EngineInfo& engine_of(std::string_view name) {
-    for (const EngineInfo& engine : kEngines) {
-        if (engine.name == name) {
-            return engine;
-        }
-    }
-    throw UsageError(fmt::format("--engine={}: this release has engine g and engine r.", name));
-}
 
 struct Raw {
     std::vector<std::string> locks;
     std::string client = "2wx2";
     std::string engine = "g";
-    std::string model = "rc11";
+    std::string model;
     std::uint64_t seed = 1;
     unsigned depth = 0;
     unsigned bound = 1;
@@ -58,12 +40,46 @@ struct Raw {
     bool json = false;
 };
 
+std::string models_of(const explore::EngineKind& engine) {
+    std::string names;
+    for (const explore::Model model : engine.models) {
+        names += (names.empty() ? "" : ", ") + std::string(to_string(model));
+    }
+    return names;
+}
+
+const explore::EngineKind& engine_of(const Raw& raw) {
+    std::string names;
+    for (const explore::EngineKind& engine : explore::engine_kinds()) {
+        if (engine.name == raw.engine) {
+            return engine;
+        }
+        names += (names.empty() ? "" : ", ") + std::string(engine.name);
+    }
+    throw UsageError(fmt::format("--engine={}: there is {}.", raw.engine, names));
+}
+
+explore::Model model_of(const Raw& raw) {
+    const explore::EngineKind& engine = engine_of(raw);
+    for (const explore::Model model : engine.models) {
+        if (raw.model.empty() || raw.model == to_string(model)) {
+            return model;
+        }
+    }
+    throw UsageError(fmt::format("--model={}: engine {} knows {}.", raw.model, engine.name, models_of(engine)));
+}
+
 void add_common(CLI::App& command, Raw& raw) {
     command.add_option("--client", raw.client,
                        "Threads by role and sections of each: <n><r|w|t|d|k|o>..[x<sections>], or what they do to the "
                        "reverse map: rmap:<action>+<action>.. [2wx2]");
-    command.add_option("--engine", raw.engine, "g: all execution graphs; r: executions drawn at random [g]");
-    command.add_option("--model", raw.model, "sc or rc11 [rc11]");
+    std::string engines;
+    for (const explore::EngineKind& engine : explore::engine_kinds()) {
+        engines += fmt::format("{}{}: {} (models {})", engines.empty() ? "" : "; ", engine.name, engine.what,
+                               models_of(engine));
+    }
+    command.add_option("--engine", raw.engine, engines + " [g]");
+    command.add_option("--model", raw.model, "The memory model [the engine's first]");
     command.add_option("--seed", raw.seed, "Engine r draws executions from it [1]");
     command
         .add_option("--depth", raw.depth,
@@ -75,25 +91,39 @@ void add_common(CLI::App& command, Raw& raw) {
 }
 
 explore::Options options_of(const Raw& raw) {
+    const explore::EngineKind& engine = engine_of(raw);
     explore::Options options;
-    options.engine = engine_of(raw.engine).explorer;
+    options.engine = engine.explore;
+    options.model = model_of(raw);
     options.seed = raw.seed;
     options.depth = raw.depth;
-    if (raw.model == "sc" || raw.model == "rc11") {
-        options.model = raw.model == "sc" ? explore::Model::sc : explore::Model::rc11;
-    } else {
-        throw UsageError(fmt::format("--model={}: engine {} knows sc and rc11.", raw.model, raw.engine));
-    }
     options.bounds = {raw.bound, raw.bound, raw.bound};
     options.max_executions = raw.budget;
     options.max_seconds = raw.seconds;
     options.replay = raw.script;
     if (!raw.json && isatty(STDERR_FILENO) != 0) {
-        options.progress = [](const explore::Counts& counts, double seconds) {
-            fmt::print(stderr, "\r  {} executions, {:.0f} s ", counts.complete + counts.blocked + counts.cut, seconds);
+        options.progress = [&engine](const explore::Counts& counts, double seconds) {
+            fmt::print(stderr, "\r  {} {}, {:.0f} s ", counts.complete + counts.blocked + counts.cut, engine.counts,
+                       seconds);
         };
     }
     return options;
+}
+
+// Without a number of sections an engine that can goes on for ever.
+Client client_of(const Raw& raw) {
+    Client client = parse_client(raw.client);
+    const explore::EngineKind& engine = engine_of(raw);
+    if (client.endless && !engine.endless) {
+        throw UsageError(
+            fmt::format("--client={}: engine {} explores a bounded number of sections.", raw.client, engine.name));
+    }
+    if (client.threads() > engine.threads) {
+        throw UsageError(
+            fmt::format("--client={}: engine {} takes 1 to {} threads.", raw.client, engine.name, engine.threads));
+    }
+    client.endless = engine.endless && !client.counted;
+    return client;
 }
 
 std::vector<const LockChecker*> chosen(const std::vector<std::string>& patterns) {
@@ -126,18 +156,10 @@ std::vector<const LockChecker*> chosen(const std::vector<std::string>& patterns)
     return result;
 }
 
-Client client_of(const Raw& raw) {
-    Client client = parse_client(raw.client);
-    if (const EngineInfo& engine = engine_of(raw.engine); client.threads() > engine.threads) {
-        throw UsageError(
-            fmt::format("--client={}: engine {} takes 1 to {} threads.", raw.client, engine.name, engine.threads));
-    }
-    return client;
-}
-
 // What "verified" means for this verdict.
 std::string terms(const Raw& raw, const explore::Verdict& verdict) {
-    return fmt::format("engine {}, model {}, client {}, bound {}{}", raw.engine, raw.model, raw.client, raw.bound,
+    return fmt::format("engine {}, model {}, client {}, bound {}{}", raw.engine, to_string(model_of(raw)), raw.client,
+                       raw.bound,
                        verdict.loop_bound.empty() ? "" : ", loops cut at the bound of " + verdict.loop_bound);
 }
 
@@ -164,7 +186,7 @@ nlohmann::ordered_json to_json(const Raw& raw, const LockInfo& info, const explo
     return {{"lock", info.name},
             {"client", raw.client},
             {"engine", raw.engine},
-            {"model", raw.model},
+            {"model", to_string(model_of(raw))},
             {"bound", raw.bound},
             {"verdict", !verdict.passed() ? "broken"
                         : proof           ? "exhaustive"
@@ -183,14 +205,17 @@ nlohmann::ordered_json to_json(const Raw& raw, const LockInfo& info, const explo
 
 void print_failure(const Raw& raw, const LockInfo& info, const explore::Verdict& verdict) {
     fmt::print("{}", verdict.trace);
-    fmt::print("  replay: lockcheck replay --locks={} --client={}{} --model={} --bound={} {}\n", info.name, raw.client,
-               raw.engine == "g" ? "" : " --engine=" + raw.engine, raw.model, raw.bound,
+    fmt::print("  replay: lockcheck replay --locks={} --engine={} --client={} --model={} --bound={} {}\n", info.name,
+               raw.engine, raw.client, to_string(model_of(raw)), raw.bound,
                verdict.replay.empty() ? "-" : verdict.replay);
 }
 
+void on_interrupt(int) { explore::interrupted = 1; }
+
 int run_command(const Raw& raw) {
-    const explore::Options options = options_of(raw);
+    std::signal(SIGINT, &on_interrupt);
     const Client client = client_of(raw);
+    const explore::Options options = options_of(raw);
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     bool broken = false;
     for (const LockChecker* checker : chosen(raw.locks)) {
@@ -210,11 +235,14 @@ int run_command(const Raw& raw) {
             }
             std::fflush(stdout);
         }
+        if (explore::interrupted != 0) {
+            break;  // what was found so far is told
+        }
     }
     if (raw.json) {
         fmt::print("{}\n", all.dump(2));
     }
-    return broken ? kExitFailed : kExitDone;
+    return explore::interrupted != 0 ? kExitInterrupted : broken ? kExitFailed : kExitDone;
 }
 
 int replay_command(const Raw& raw) {

@@ -55,6 +55,18 @@ bool fails_thunk(const void* frame, std::uint64_t value) {
     return !holds_thunk<T, Pred>(frame, value);
 }
 
+// What a program sees of a value: nothing, or what `Look` makes of it.
+inline std::uint64_t sees_nothing(const void*, std::uint64_t) { return 0; }
+template <class T, class Look>
+std::uint64_t look_thunk(const void* look, std::uint64_t value) {
+    return static_cast<std::uint64_t>((*static_cast<const Look*>(look))(from_bits<T>(value)));
+}
+template <class T, class Look>
+void set_look(Request& request, const Look& look) {
+    request.sees = &look_thunk<T, Look>;
+    request.look = &look;
+}
+
 // A read-modify-write: `Condition` says whether it writes, `Change` what.
 template <class T, class Condition, class Change>
 struct Update {
@@ -81,9 +93,10 @@ class FieldRef {
     using Part = std::conditional_t<F::kWidth == 8, std::uint8_t, std::uint16_t>;
     explicit FieldRef(A& word) : word_(word) {}
 
-    [[nodiscard]] Part load(At at) const { return part_of(word_.load(at)); }
+    [[nodiscard]] Part load(At at) const { return part_of(word_.load_for(at, &part_of)); }
     Part exchange(Part value, At at) {
-        return part_of(word_.modify(at, [value](Word word) { return with(word, value); }));
+        return part_of(word_.modify(
+            at, [value](Word word) { return with(word, value); }, &part_of));
     }
     bool try_cas(Part expected, Part desired, At at) {
         return word_.modify_if(
@@ -91,7 +104,9 @@ class FieldRef {
             [desired](Word word) { return with(word, desired); });
     }
     void put(Part from, Part to, At at) {
-        const Word before = word_.modify(at, [to](Word word) { return with(word, to); });
+        const auto is_right = [from](Word word) { return part_of(word) == from; };
+        const Word before = word_.modify(
+            at, [to](Word word) { return with(word, to); }, is_right, F::kMask);
         check(part_of(before) == from, "put: the field does not hold what its writer says it does", at.site.file,
               at.site.line);
     }
@@ -136,8 +151,8 @@ class Cell {
     }
 
   private:
-    // Memory that is constructed while threads run is a thread's own heap, where values are unset until they are stored;
-    // or it is used again and what the host made there, which the next run begins with, stays known.
+    // Memory that is constructed while threads run is a thread's own heap, where values are unset until they are
+    // stored; or it is used again, and what the host made there, which the next run begins with, stays known.
     void born(bool initialised) {
         if (core == nullptr) {
             return;
@@ -168,6 +183,16 @@ class Atomic : public Cell<T> {
     [[nodiscard]] T load(At at) const {
         return Host::by_host() ? Host::host_value() : from_bits<T>(perform(request_for<T>(Kind::load, this, at)));
     }
+    // A load of which the program uses no more than what `look` makes of it.
+    template <class Look>
+    [[nodiscard]] T load_for(At at, const Look& look) const {
+        if (Host::by_host()) {
+            return Host::host_value();
+        }
+        Request request = request_for<T>(Kind::load, this, at);
+        set_look<T>(request, look);
+        return from_bits<T>(perform(request));
+    }
     void store(T value, At at) { write(Kind::store, value, at); }
     T exchange(T value, At at) {
         return modify(at, [value](T) { return value; });
@@ -175,7 +200,8 @@ class Atomic : public Cell<T> {
     bool compare_exchange(T& expected, T desired, At success, Order failure) {
         const T wanted = expected;
         return modify_if(
-            success, failure, [wanted](T word) { return word == wanted; }, [desired](T) { return desired; }, &expected);
+            success, failure, [wanted](T word) { return word == wanted; }, [desired](T) { return desired; }, Whole{},
+            &expected);
     }
     bool try_cas(T expected, T desired, At at) {
         return modify_if(
@@ -191,19 +217,33 @@ class Atomic : public Cell<T> {
     T fetch_and(T value, At at) requires std::is_integral_v<T> {
         return modify(at, [value](T word) { return static_cast<T>(word & value); });
     }
-    void add(T value, At at) requires std::is_integral_v<T> { fetch_add(value, at); }
-    void sub(T value, At at) requires std::is_integral_v<T> { fetch_sub(value, at); }
-    void or_(T value, At at) requires std::is_integral_v<T> {
-        modify(at, [value](T word) { return static_cast<T>(word | value); });
+    void add(T value, At at) requires std::is_integral_v<T> {
+        modify(
+            at, [value](T word) { return plus(word, value); }, Nothing{});
     }
-    void and_(T value, At at) requires std::is_integral_v<T> { fetch_and(value, at); }
+    void sub(T value, At at) requires std::is_integral_v<T> {
+        modify(
+            at, [value](T word) { return minus(word, value); }, Nothing{});
+    }
+    void or_(T value, At at) requires std::is_integral_v<T> {
+        modify(
+            at, [value](T word) { return static_cast<T>(word | value); }, Nothing{});
+    }
+    void and_(T value, At at) requires std::is_integral_v<T> {
+        modify(
+            at, [value](T word) { return static_cast<T>(word & value); }, Nothing{});
+    }
     template <class Pred>
     bool add_fetch_test(T delta, Pred pred, At at) requires std::is_integral_v<T> {
-        return pred(plus(fetch_add(delta, at), delta));
+        const auto test = [&](T word) { return pred(plus(word, delta)); };
+        return test(modify(
+            at, [delta](T word) { return plus(word, delta); }, test));
     }
     bool test_and_set_bit(unsigned bit, At at) requires std::is_integral_v<T> {
         const T mask = static_cast<T>(T{1} << bit);
-        return (modify(at, [mask](T word) { return static_cast<T>(word | mask); }) & mask) != 0;
+        const auto was_set = [mask](T word) { return (word & mask) != 0; };
+        return was_set(modify(
+            at, [mask](T word) { return static_cast<T>(word | mask); }, was_set));
     }
 
     template <class F, SubWord>
@@ -214,10 +254,10 @@ class Atomic : public Cell<T> {
 
     template <class Pred>
     void await(Pred pred, At at) const {
-        await_value(pred, at);
+        await_value(pred, at, &sees_nothing);
     }
     template <class Pred>
-    T await_value(Pred pred, At at) const {
+    T await_value(Pred pred, At at, std::uint64_t (*sees)(const void*, std::uint64_t) = nullptr) const {
         if (Host::by_host()) {
             check(pred(Host::host_value()), "outside a run nobody can end this wait", at.site.file, at.site.line);
             return Host::host_value();
@@ -225,6 +265,7 @@ class Atomic : public Cell<T> {
         Request request = request_for<T>(Kind::await, this, at);
         request.holds = &holds_thunk<T, Pred>;
         request.frame = &pred;
+        request.sees = sees;
         return from_bits<T>(perform(request));
     }
     template <class Pred, class... Stops>
@@ -249,15 +290,23 @@ class Atomic : public Cell<T> {
         request.operand = to_bits(value);
         perform(request);
     }
-    template <class Change>
-    T modify(At at, Change change) {
+    // What the program uses of the value before.
+    struct Whole {};
+    struct Nothing {
+        std::uint64_t operator()(T) const { return 0; }
+    };
+    struct Outcome {};  // whether the condition held
+
+    template <class Change, class Look = Whole>
+    T modify(At at, Change change, Look look = {}, std::uint64_t part = 0) {
         T seen{};
         modify_if(
-            at, at.order, [](T) { return true; }, change, &seen);
+            at, at.order, [](T) { return true; }, change, look, &seen, part);
         return seen;
     }
-    template <class Condition, class Change>
-    bool modify_if(At at, Order failure, Condition condition, Change change, T* seen = nullptr) {
+    template <class Condition, class Change, class Look = Outcome>
+    bool modify_if(At at, Order failure, Condition condition, Change change, Look look = {}, T* seen = nullptr,
+                   std::uint64_t part = 0) {
         T before{};
         if (Host::by_host()) {
             before = Host::host_value();
@@ -270,6 +319,12 @@ class Atomic : public Cell<T> {
             request.failure = failure;
             request.update = &Update<T, Condition, Change>::apply;
             request.frame = &update;
+            request.part = part;
+            if constexpr (std::is_same_v<Look, Outcome>) {
+                set_look<T>(request, condition);
+            } else if constexpr (!std::is_same_v<Look, Whole>) {
+                set_look<T>(request, look);
+            }
             before = from_bits<T>(perform(request));
         }
         if (seen != nullptr) {

@@ -29,10 +29,20 @@ void on_failed_check(const char* what, const char* file, int line) {
 }  // namespace
 
 std::string_view to_string(Failure failure) {
-    constexpr std::string_view kNames[] = {
-        "none",         "exclusion",         "race",         "liveness",           "use after free",
-        "double free",  "uninitialised",     "check failed", "sleeping in atomic", "unbalanced",
-        "retry effect", "not deterministic", "limit"};
+    constexpr std::string_view kNames[] = {"none",
+                                           "exclusion",
+                                           "race",
+                                           "liveness",
+                                           "use after free",
+                                           "double free",
+                                           "uninitialised",
+                                           "check failed",
+                                           "sleeping in atomic",
+                                           "unbalanced",
+                                           "retry effect",
+                                           "claim",
+                                           "not deterministic",
+                                           "limit"};
     return kNames[static_cast<std::size_t>(failure)];
 }
 
@@ -115,6 +125,11 @@ void Arena::restore() {
     heap_used_ = {};
 }
 
+void Thread::note(Mark mark, Mode wanted) {
+    phase = mark == Mark::doorway ? Phase::waits : mark == Mark::acquired ? Phase::holds : Phase::leaves;
+    mode = wanted;
+}
+
 void Thread::reset(const Bounds& bounds) {
     done = false;
     preempt_off = 0;
@@ -127,6 +142,8 @@ void Thread::reset(const Bounds& bounds) {
     expired.clear();
     wants_time = false;
     retry_begin = 0;
+    phase = Phase::idle;
+    mode = Mode::write;
 }
 
 Core::Core(Engine& engine, const Program& program, const Bounds& bounds)

@@ -57,19 +57,22 @@ struct Request {
     bool (*holds)(const void* frame, std::uint64_t value) = nullptr;
     bool (*update)(const void* frame, std::uint64_t old, std::uint64_t& fresh) = nullptr;
     const void* frame = nullptr;
-    const Request* also = nullptr;  // await: of another location, which ends the same wait; they form a ring
-                                    // (engine r: a chain)
+    // What the program makes of the value read; null: all of it. Values that look the same to it are one to an engine
+    // that remembers what threads have seen.
+    std::uint64_t (*sees)(const void* frame, std::uint64_t value) = nullptr;
+    const void* look = nullptr;      // its frame
+    std::uint64_t part = 0;          // rmw that stands for a store to these bits of the word, and no more
+    const Request* also = nullptr;   // await: of another location, which ends the same wait
+    const Request* whole = nullptr;  // await: the first of the places of its wait; null: it is the only one
     Site site;
 };
 
-// Each place whose value would end the wait that `await` is part of, itself first.
+// Each place whose value would end the wait that `await` is part of.
 template <class Use>
 void for_each_place(const Request& await, Use use) {
-    const Request* place = &await;
-    do {
+    for (const Request* place = await.whole != nullptr ? await.whole : &await; place != nullptr; place = place->also) {
         use(*place);
-        place = place->also;
-    } while (place != nullptr && place != &await);
+    }
 }
 
 enum class Failure : std::uint8_t {
@@ -84,6 +87,7 @@ enum class Failure : std::uint8_t {
     sleeping_in_atomic,  // sleeping with preemption off
     unbalanced,          // preempt_on without preempt_off, or a thread that ends without it
     retry_effect,        // a Retry iteration that changed something
+    claim,               // the lock does not keep what it says of itself
     not_deterministic,   // a thread that did not do again what it did
     limit                // the program is too large for the engine
 };
@@ -161,6 +165,13 @@ struct Program {
     std::function<void()> verify;  // when all threads have ended; may peek()
 };
 
+// Where in its section a thread is.
+enum class Phase : std::uint8_t { idle, waits, holds, leaves };
+
+// A point at which what a thread will do depends on nothing that it has seen but on the tag that it names. The first
+// two are between sections, where a thread need not go on; at `renewed` its bounds are as at its start again.
+enum class Point : std::uint8_t { between, renewed, held };
+
 struct Thread {
     ThreadId tid = 0;
     Fiber fiber;
@@ -175,7 +186,10 @@ struct Thread {
     std::vector<std::uint64_t> expired;  // deadlines, by their names
     bool wants_time = false;             // it has asked since its Retry loop began whether a time has come
     std::size_t retry_begin = 0;
+    Phase phase = Phase::idle;
+    Mode mode = Mode::write;  // in which it waits for, holds or leaves the lock
 
+    void note(Mark mark, Mode wanted);
     void reset(const Bounds& bounds);
 };
 
@@ -199,6 +213,7 @@ class Engine {
     virtual void retry_failed(Thread& me, std::size_t begin, Site site) = 0;
     // An EffectLoop's bound is reached.
     virtual void bound_reached(Thread& me, Site site) = 0;
+    virtual void checkpoint(Thread&, Point, std::uint64_t /*tag*/) {}
     [[noreturn]] virtual void fail(Failure failure, std::string message) = 0;
     // A location's value when all threads have ended.
     [[nodiscard]] virtual std::uint64_t final_value(std::uint32_t place, std::uint8_t bytes) = 0;
@@ -229,6 +244,7 @@ class Core {
     [[nodiscard]] bool thread_done(ThreadId tid) const { return threads_[tid].done; }
     [[nodiscard]] Arena& arena() const { return *arena_; }
     [[nodiscard]] Engine& engine() { return engine_; }
+    [[nodiscard]] const Bounds& bounds() const { return bounds_; }
     [[nodiscard]] const Program& program() const { return program_; }
     // The place of one PerThread type's objects; null until they are built.
     void*& per_thread_slot(std::size_t slot);
@@ -260,6 +276,13 @@ void Core::as_host(Build build) {
         arena().save();
     }
     self_thread = me;
+}
+
+// Does nothing but where an engine remembers what threads have seen.
+inline void checkpoint(Point point, std::uint64_t tag) {
+    if (self_thread != nullptr) {
+        core->engine().checkpoint(*self_thread, point, tag);
+    }
 }
 
 std::size_t add_per_thread_slot();

@@ -115,6 +115,9 @@ struct Explore {
     // published too weakly.
     static void mark(Mark mark, const void*, Mode mode) {
         explore::Thread* const me = explore::self_thread;
+        if (me != nullptr) {
+            me->note(mark, mode);
+        }
         if (me == nullptr || mark == Mark::doorway) {
             return;
         }

@@ -45,6 +45,10 @@ bool GraphEngine::out_of_budget() {
         verdict_.stopped_by = std::to_string(options_.max_executions) + " executions";
         return true;
     }
+    if (interrupted != 0) {
+        verdict_.stopped_by = kStoppedBySignal;
+        return true;
+    }
     constexpr std::uint64_t kClockMask = 255;  // look at the clock every 256th run
     if ((counts.runs & kClockMask) != 0) {
         return false;

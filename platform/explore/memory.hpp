@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Memory of the explorer. Objects come from the allocating thread's own heap, always from memory that was never used: an
-// address then does not depend on what other threads do, and every use after free is seen. What a thread has given back
-// to a Pool it may get again, if the engine chooses so: from the thread's own list alone, for the same reason.
+// Memory of the explorer. Objects come from the allocating thread's own heap, always from memory that was never used:
+// an address then does not depend on what other threads do, and every use after free is seen. What a thread has given
+// back to a Pool it may get again, if the engine chooses so: from the thread's own list alone, for the same reason.
 #pragma once
 
 #include <cstddef>
@@ -52,8 +52,8 @@ inline void* take_memory(std::size_t bytes, std::size_t align) {
     return self_thread == nullptr ? core->arena().take(bytes, align)
                                   : core->arena().take_from_heap(self_thread->tid, bytes, align);
 }
-// An object's memory ends, or begins another life: whoever touches it in between, or may, is at fault. `stable`: but not
-// inside a ReadSection.
+// An object's memory ends, or begins another life: whoever touches it in between, or may, is at fault. `stable`: but
+// not inside a ReadSection.
 inline void tell_life(Kind kind, const void* object, std::size_t bytes, bool stable, Site site) {
     if (self_thread != nullptr) {
         Request request;

@@ -81,6 +81,10 @@ bool RandomEngine::out_of_budget() {
         verdict_.stopped_by = std::to_string(most) + " executions";
         return true;
     }
+    if (interrupted != 0) {
+        verdict_.stopped_by = kStoppedBySignal;
+        return true;
+    }
     constexpr std::uint64_t kClockMask = 15;  // look at the clock every 16th run
     if ((counts.runs & kClockMask) != 0) {
         return false;

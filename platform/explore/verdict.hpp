@@ -2,15 +2,17 @@
 // What an exploration is asked, and what it answers.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "platform/explore/core.hpp"
 
 namespace lockbench::explore {
 
-enum class Model : std::uint8_t { sc, rc11 };
+enum class Model : std::uint8_t { sc, rc11, tso };
 
 struct Counts {
     std::uint64_t complete = 0;  // graphs in which all threads ended
@@ -19,14 +21,33 @@ struct Counts {
     std::uint64_t dropped = 0;   // graphs put by that turned out to be impossible
     std::uint64_t runs = 0;
     std::uint64_t events = 0;  // added, over all runs
+    std::uint64_t states = 0;  // engine s
+    std::uint64_t depth = 0;   // of the search: steps of the longest shortest way to a state
 };
 
-struct Options;
+// What engine s says of waits in one mode, that need not be a failure: locks differ in what they promise.
+struct Waits {
+    Mode mode = Mode::write;
+    bool may_starve = false;
+    std::uint64_t cycle = 0;  // steps of the one shown
+    std::string trace;
+    std::string replay;
+    // Most acquisitions of one other thread in that mode while one thread waits, polling; kEndless: no bound.
+    static constexpr std::uint64_t kEndless = ~std::uint64_t{0};
+    std::uint64_t passed_by_readers = 0;
+    std::uint64_t passed_by_writers = 0;
+};
+
+// Set by whoever wants all explorations to end soon, a signal handler for one: the verdict then is what there is.
+inline volatile std::sig_atomic_t interrupted = 0;
+inline constexpr const char* kStoppedBySignal = "SIGINT";
+
 struct Verdict;
-using Explorer = Verdict (*)(const Program& program, const Options& options);
+struct Options;
 // Engine G: all execution graphs (graph_engine.hpp).
 Verdict explore_graphs(const Program& program, const Options& options);
 // Engine R: executions drawn at random (random_engine.hpp).
+using Explorer = Verdict (*)(const Program& program, const Options& options);
 Verdict explore_random(const Program& program, const Options& options);
 
 struct Options {
@@ -51,6 +72,7 @@ struct Verdict {
     std::string stopped_by;  // where not exhaustive
     std::string loop_bound;  // the loop whose bound was reached first; empty: none was
     double seconds = 0;
+    std::vector<Waits> waits;  // engine s, where all states are known
 
     [[nodiscard]] bool passed() const { return failure == Failure::none; }
 };

@@ -97,8 +97,8 @@ concept WaitsAtAPlace = requires(S stop) {
     stop.request();
 };
 
-// The wait of an engine that explores executions one by one: at all places at once, until one of them has what is
-// waited for, unless it is chosen that a stop comes first.
+// The wait of an engine that looks at all places at once: until one of them has what is waited for, unless it is chosen
+// that a stop comes first.
 template <class T, class Pred, class... Stops>
 int wait_at_all_places(const void* address, const Pred& pred, At at, Stops&... stops) {
     constexpr std::size_t kStops = sizeof...(Stops);
@@ -166,15 +166,15 @@ int wait_until(const void* address, const Pred& pred, At at, Stops&... stops) {
     place = 0;
     const auto add = [&](const auto& stop) {
         ++place;
-        if constexpr (requires { stop.request(); }) {
+        if constexpr (WaitsAtAPlace<decltype(stop)>) {
             waits[place] = stop.request();
             waits[place].may_end = may_end;
+            waits[place].whole = &waits[0];
             last->also = &waits[place];
             last = &waits[place];
         }
     };
     (void)((add(stops), true) && ...);
-    last->also = last == &waits[0] ? nullptr : &waits[0];
 
     if (which != 0) {
         Request poll = waits[0];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The reverse map on the explorer, the clients of lockcheck: they pass, and faults of the kernel's history are found, by
-// engine R and, where the client is small enough for all executions, by engine G.
+// The reverse map on the explorer, the clients of lockcheck: they pass, and faults of the kernel's history are found,
+// by engine R and, where the client is small enough for all executions, by engine G.
 #include <gtest/gtest.h>
 
 #include <algorithm>
