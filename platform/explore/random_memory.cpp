@@ -34,7 +34,7 @@ RandomMemory::Row RandomMemory::take_rows(std::size_t numbers) {
 void RandomMemory::lay_out(std::size_t locations) {
     room_ = locations;
     stride_ = round_up(threads_ + (model_ == Model::sc ? 0 : room_), kCacheLine / sizeof(Ticks));
-    views_ = take_rows((3 * threads_ + 1) * stride_);
+    views_ = take_rows((std::size_t{3} * threads_ + 1) * stride_);
     accessed_.resize(room_ * threads_);
     accessed_outside_.resize(room_ * threads_);
     locations_.reserve(room_);  // they do not move while a run goes on
@@ -58,7 +58,7 @@ void RandomMemory::begin_run() {
     ++run_;
     most_ = model_ == Model::sc ? room_ : std::min(room_, round_up(locations_.size() + kSlack, kLane));
     used_ = threads_ + (model_ == Model::sc ? 0 : most_);
-    std::memset(views_.get(), 0, (3 * threads_ + 1) * stride_ * sizeof(Ticks));
+    std::memset(views_.get(), 0, (std::size_t{3} * threads_ + 1) * stride_ * sizeof(Ticks));
     pending_known_ = 0;
     released_known_ = 0;
     free_messages_.clear();
@@ -152,11 +152,8 @@ Fault RandomMemory::read(Location& location, ThreadId tid, std::uint32_t number,
     if (number == 0 && !location.initialised) {
         return {Failure::uninitialised, {}};
     }
-    if (location.set_up != 0 && number >= location.set_up) {
-        const Moment set_up = write(location, location.set_up).by;
-        if (location.newest - location.set_up <= depth_mask_ && !knows(tid, set_up)) {
-            return {Failure::race, set_up};
-        }
+    if (location.set_up != 0 && number >= location.set_up && !knows(tid, location.set_up_by)) {
+        return {Failure::race, location.set_up_by};
     }
     return {};
 }
@@ -199,19 +196,17 @@ Fault RandomMemory::write(Location& location, ThreadId tid, std::uint64_t value,
     now.message = message;
     now.by = {tid, mine[tid]};
     now.step = step;
-    if (location.set_up != 0 && number - location.set_up <= depth_mask_) {
-        const Moment set_up = write(location, location.set_up).by;
-        if (!knows(tid, set_up)) {
-            return {Failure::race, set_up};
-        }
+    if (location.set_up != 0 && !knows(tid, location.set_up_by)) {
+        return {Failure::race, location.set_up_by};
     }
     return {};
 }
 
 Fault RandomMemory::set_up(Location& location, ThreadId tid, std::uint64_t value, std::uint32_t step) {
-    write(location, tid, value, Order::relaxed, false, step);
+    const Fault fault = write(location, tid, value, Order::relaxed, false, step);
     location.set_up = location.newest;
-    return {};
+    location.set_up_by = {tid, now(tid)};
+    return fault;
 }
 
 Fault RandomMemory::get(Location& location, ThreadId tid) {

@@ -51,6 +51,7 @@ class RandomMemory {
         std::uint32_t run = 0;     // the run that all below is of
         std::uint32_t newest = 0;  // number of the newest write; 0: the first value
         std::uint32_t set_up = 0;  // number of the newest init
+        Moment set_up_by;
         bool initialised = false;
         std::uint64_t waiters = 0;  // bit t: thread t wants to know of writes
         std::array<Write, kDepth> writes;
@@ -129,8 +130,10 @@ class RandomMemory {
     }
     [[nodiscard]] Ticks* view(ThreadId tid) const { return views_.get() + tid * stride_; }
     [[nodiscard]] Ticks* pending(ThreadId tid) const { return views_.get() + (threads_ + tid) * stride_; }
-    [[nodiscard]] Ticks* released(ThreadId tid) const { return views_.get() + (2 * threads_ + tid) * stride_; }
-    [[nodiscard]] Ticks* fences() const { return views_.get() + 3 * threads_ * stride_; }
+    [[nodiscard]] Ticks* released(ThreadId tid) const {
+        return views_.get() + (std::size_t{2} * threads_ + tid) * stride_;
+    }
+    [[nodiscard]] Ticks* fences() const { return views_.get() + std::size_t{3} * threads_ * stride_; }
     [[nodiscard]] Ticks& accessed(const Location& location, ThreadId tid) {
         return accessed_[index(location) * threads_ + tid];
     }
