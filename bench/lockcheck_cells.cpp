@@ -3,8 +3,11 @@
 #include "bench/lockcheck_cells.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <initializer_list>
+#include <iterator>
 
 #include "bench/errors.hpp"
 
@@ -37,6 +40,45 @@ unsigned take_number(std::string_view& text) {
     return number;
 }
 
+RmapAction parse_action(std::string_view text, std::string_view name) {
+    for (std::size_t i = 0; i < std::size(kRmapActions); ++i) {
+        if (name == kRmapActions[i]) {
+            return static_cast<RmapAction>(i);
+        }
+    }
+    throw UsageError(fmt::format("--client={}: what a thread may do is {}.", text, fmt::join(kRmapActions, ", ")));
+}
+
+// "exit+walk".
+std::vector<RmapAction> parse_actions(std::string_view text, std::string_view names) {
+    std::vector<RmapAction> actions;
+    for (;;) {
+        const std::size_t end = names.find('+');
+        actions.push_back(parse_action(text, names.substr(0, end)));
+        if (end == std::string_view::npos) {
+            break;
+        }
+        names.remove_prefix(end + 1);
+    }
+    const auto count = [&actions](std::initializer_list<RmapAction> which) {
+        return std::count_if(actions.begin(), actions.end(), [&which](RmapAction action) {
+            return std::find(which.begin(), which.end(), action) != which.end();
+        });
+    };
+    using enum RmapAction;
+    const auto ends_child = count({exit, exits, recycle, stack, heap});
+    if (ends_child > 1) {
+        throw UsageError(fmt::format("--client={}: exit, exits, recycle, stack and heap end the one child.", text));
+    }
+    if (count({exits}) != 0 && count({fork, fault}) != 0) {
+        throw UsageError(fmt::format("--client={}: exits ends the parent, which fork and fault need.", text));
+    }
+    if (count({walk}) != 0 && ends_child == 0) {
+        throw UsageError(fmt::format("--client={}: walk needs a child: exit, exits, recycle, stack or heap.", text));
+    }
+    return actions;
+}
+
 }  // namespace
 
 const std::vector<LockChecker>& lock_checkers() {
@@ -47,10 +89,17 @@ const std::vector<LockChecker>& lock_checkers() {
 Client parse_client(std::string_view text) {
     const auto refuse = [text](std::string_view why) {
         throw UsageError(fmt::format(
-            "--client={}: {}. A client is written <n><r|w|t|d|k|o|i>..[x<sections>], for example 2r1wx2.", text, why));
+            "--client={}: {}. A client is written <n><r|w|t|d|k|o|i>..[x<sections>], for example 2r1wx2, or "
+            "rmap:<action>+<action>.., for example rmap:exit+walk.",
+            text, why));
     };
     Client client;
     client.text = text;
+    constexpr std::string_view kRmap = "rmap:";
+    if (text.substr(0, kRmap.size()) == kRmap) {
+        client.rmap = parse_actions(text, text.substr(kRmap.size()));
+        return client;
+    }
     std::string_view rest = text;
     while (!rest.empty() && rest.front() != 'x') {
         const unsigned count = take_number(rest);
@@ -77,6 +126,9 @@ Client parse_client(std::string_view text) {
 }
 
 std::string unfit(const Client& client, const LockInfo& info) {
+    if (!client.rmap.empty() && info.control) {
+        return "no workload uses it";
+    }
     for (const char role : client.roles) {
         if (role == 'd' && !info.downgrade) {
             return "it cannot be downgraded";

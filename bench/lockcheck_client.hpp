@@ -22,15 +22,23 @@
 
 namespace lockbench {
 
+// What a thread does to the reverse map: lockcheck_rmap.hpp.
+enum class RmapAction : unsigned char { fork, exit, exits, recycle, stack, heap, fault, reclaim, walk };
+inline constexpr std::string_view kRmapActions[] = {"fork", "exit",  "exits",   "recycle", "stack",
+                                                    "heap", "fault", "reclaim", "walk"};
+
 struct Client {
     std::string roles;  // one letter a thread
     unsigned sections = 1;
-    std::string text;      // as written
-    bool counted = false;  // it says how many sections
-    bool endless = false;  // one section after another, for ever
+    std::string text;              // as written
+    bool counted = false;          // it says how many sections
+    bool endless = false;          // one section after another, for ever
+    std::vector<RmapAction> rmap;  // one a thread, in the place of roles
+
+    [[nodiscard]] std::size_t threads() const { return roles.size() + rmap.size(); }
 };
 
-// "2r1wx2"; throws UsageError.
+// "2r1wx2", "rmap:exit+walk"; throws UsageError.
 Client parse_client(std::string_view text);
 // Why this lock cannot serve the client; empty: it can.
 std::string unfit(const Client& client, const LockInfo& info);
@@ -52,7 +60,7 @@ class ClientProgram {
         explore::Program program;
         program.threads = static_cast<ThreadId>(client_.roles.size());
         for (ThreadId tid = 0; tid < program.threads; ++tid) {
-            program.cancellable |= client_.roles[tid] == 'k' ? 1U << tid : 0U;
+            program.cancellable |= client_.roles[tid] == 'k' ? std::uint64_t{1} << tid : 0U;
         }
         program.setup = [this](explore::Arena& arena) { set_up(arena); };
         program.body = [this](ThreadId tid) { run(tid); };

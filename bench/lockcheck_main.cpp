@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // lockcheck: every lock of the registry under every interleaving of a small client.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -32,6 +33,7 @@ struct Raw {
     std::string engine = "g";
     std::string model;
     std::uint64_t seed = 1;
+    unsigned depth = 0;
     unsigned bound = 1;
     std::uint64_t budget = 0;
     double seconds = 0;
@@ -69,8 +71,10 @@ explore::Model model_of(const Raw& raw) {
 }
 
 void add_common(CLI::App& command, Raw& raw) {
-    command.add_option("--client", raw.client,
-                       "Threads by role and sections of each: <n><r|w|t|d|k|o|i>..[x<sections>] [2wx2]");
+    command.add_option(
+        "--client", raw.client,
+        "Threads by role and sections of each: <n><r|w|t|d|k|o|i>..[x<sections>], or what they do to the "
+        "reverse map: rmap:<action>+<action>.. [2wx2]");
     std::string engines;
     for (const explore::EngineKind& engine : explore::engine_kinds()) {
         engines += fmt::format("{}{}: {} (models {})", engines.empty() ? "" : "; ", engine.name, engine.what,
@@ -78,7 +82,11 @@ void add_common(CLI::App& command, Raw& raw) {
     }
     command.add_option("--engine", raw.engine, engines + " [g]");
     command.add_option("--model", raw.model, "The memory model [the engine's first]");
-    command.add_option("--seed", raw.seed, "For engines that draw lots; g draws none");
+    command.add_option("--seed", raw.seed, "Engine r draws executions from it [1]");
+    command
+        .add_option("--depth", raw.depth,
+                    "Engine r: of PCT schedules; 0: 2 to 5 in turn, and uniform schedules between [0]")
+        ->check(CLI::Range(0, 64));
     command.add_option("--bound", raw.bound,
                        "Spurious wakes, expiries and other stops that a thread meets at most, each [1]");
     command.add_flag("--json", raw.json, "An array of objects");
@@ -89,6 +97,8 @@ explore::Options options_of(const Raw& raw) {
     explore::Options options;
     options.engine = engine.explore;
     options.model = model_of(raw);
+    options.seed = raw.seed;
+    options.depth = raw.depth;
     options.bounds = {raw.bound, raw.bound, raw.bound};
     options.max_executions = raw.budget;
     options.max_seconds = raw.seconds;
@@ -109,6 +119,10 @@ Client client_of(const Raw& raw) {
     if (client.endless && !engine.endless) {
         throw UsageError(
             fmt::format("--client={}: engine {} explores a bounded number of sections.", raw.client, engine.name));
+    }
+    if (client.threads() > engine.threads) {
+        throw UsageError(
+            fmt::format("--client={}: engine {} takes 1 to {} threads.", raw.client, engine.name, engine.threads));
     }
     client.endless = engine.endless && !client.counted;
     return client;
@@ -151,7 +165,7 @@ std::string terms(const Raw& raw, const explore::Verdict& verdict) {
                        verdict.loop_bound.empty() ? "" : ", loops cut at the bound of " + verdict.loop_bound);
 }
 
-std::string headline(const explore::Verdict& verdict) {
+std::string headline(const Raw& raw, const explore::Verdict& verdict) {
     const explore::Counts& counts = verdict.counts;
     if (!verdict.passed()) {
         return fmt::format("BROKEN: {}: {}, after {} executions, {:.2f} s", to_string(verdict.failure), verdict.message,
@@ -161,7 +175,8 @@ std::string headline(const explore::Verdict& verdict) {
     if (verdict.exhaustive && counts.cut == 0) {
         return fmt::format("exhaustive: {} executions, {:.2f} s", counts.complete, verdict.seconds);
     }
-    return fmt::format("bounded: {} executions, stopped by {}, {:.2f} s", counts.complete,
+    const std::string steps = raw.engine == "r" ? fmt::format(" {} steps,", counts.events) : "";
+    return fmt::format("bounded: {} executions,{} stopped by {}, {:.2f} s", counts.complete, steps,
                        verdict.exhaustive
                            ? fmt::format("the loop bound of {} in {} more", verdict.loop_bound, counts.cut)
                            : verdict.stopped_by,
@@ -182,6 +197,7 @@ nlohmann::ordered_json to_json(const Raw& raw, const LockInfo& info, const explo
             {"message", verdict.message},
             {"executions", verdict.counts.complete},
             {"blocked", verdict.counts.blocked},
+            {"steps", verdict.counts.events},
             {"cut", verdict.counts.cut},
             {"stopped_by", verdict.stopped_by},
             {"loop_bound", verdict.loop_bound},
@@ -215,7 +231,7 @@ int run_command(const Raw& raw) {
         broken = broken || !verdict.passed();
         all.push_back(to_json(raw, checker->info, verdict));
         if (!raw.json) {
-            fmt::print("{}: {} ({})\n", checker->info.name, headline(verdict), terms(raw, verdict));
+            fmt::print("{}: {} ({})\n", checker->info.name, headline(raw, verdict), terms(raw, verdict));
             if (!verdict.passed()) {
                 print_failure(raw, checker->info, verdict);
             }
@@ -255,13 +271,18 @@ int list_command(bool json) {
         roles += checker.info.killable ? "k" : "";
         roles += checker.info.is_locked ? "o" : "";
         roles += checker.info.irq_readers ? "i" : "";
-        all.push_back({{"name", checker.info.name}, {"kind", to_string(checker.info.kind)}, {"roles", roles}});
+        all.push_back({{"name", checker.info.name},
+                       {"kind", to_string(checker.info.kind)},
+                       {"roles", roles},
+                       {"rmap", !checker.info.control}});
         if (!json) {
             fmt::print("{:<32} {:<6} {}\n", checker.info.name, to_string(checker.info.kind), roles);
         }
     }
     if (json) {
         fmt::print("{}\n", all.dump(2));
+    } else {
+        fmt::print("\nActions of rmap:<action>+<action>.., for all but controls: {}\n", fmt::join(kRmapActions, " "));
     }
     return kExitDone;
 }

@@ -6,16 +6,27 @@
 #include <utility>
 
 #include "bench/lockcheck_cells.hpp"
+#include "bench/lockcheck_rmap.hpp"
 #include "locks/registry.hpp"
 
 namespace lockbench {
 namespace {
 
+template <class L>
+explore::Verdict check_client(const Client& client, const explore::Options& options) {
+    if constexpr (!L::kInfo.control) {
+        if (!client.rmap.empty()) {
+            return check_rmap<L>(client.rmap, options);
+        }
+    }
+    return check_lock<L>(client, options);
+}
+
 template <std::size_t kIndex, class L>
 void add_if_mine(std::vector<std::pair<std::size_t, LockChecker>>& out) {
     if constexpr (kIndex % LOCKBENCH_SLICES == LOCKBENCH_SLICE) {
         static_assert(info_matches_type<Explore, L>());
-        out.emplace_back(kIndex, LockChecker{L::kInfo, &check_lock<L>});
+        out.emplace_back(kIndex, LockChecker{L::kInfo, &check_client<L>});
     }
 }
 

@@ -154,12 +154,15 @@ class Cell {
     }
 
   private:
-    // Only memory of a thread's own heap is constructed while threads run; its values are unset until they are stored.
+    // Memory that is constructed while threads run is a thread's own heap, where values are unset until they are
+    // stored; or it is used again, and what the host made there, which the next run begins with, stays known.
     void born(bool initialised) {
         if (core == nullptr) {
             return;
         }
-        core->arena().set_initialised(this, initialised && by_host());
+        if (by_host() || core->arena().in_heap(this)) {
+            core->arena().set_initialised(this, initialised && by_host());
+        }
         if (!by_host() && initialised) {
             Request request = request_for<T>(Kind::init, this, relaxed);
             request.operand = to_bits(value_);

@@ -11,6 +11,9 @@ namespace {
 
 std::size_t per_thread_slots = 0;
 
+// What memory holds that nobody has set.
+constexpr int kFresh = 0xdb;
+
 // One arena a process: setup() finds it empty.
 Arena& the_arena() {
     static Arena arena;
@@ -66,16 +69,24 @@ Arena::Arena()
     : memory_(static_cast<std::byte*>(::operator new (kBytes, std::align_val_t{kPage}))),
       base_(memory_.get()),
       initialised_(kBytes) {
-    clear();
+    std::memset(base_, kFresh, kBytes);
 }
 
+// What was never used still is as it was made.
 void Arena::clear() {
-    std::memset(base_, 0xdb, kBytes);
-    std::fill(initialised_.begin(), initialised_.end(), std::uint8_t{0});
+    const auto wipe = [this](std::size_t begin, std::size_t bytes) {
+        std::memset(base_ + begin, kFresh, bytes);
+        std::memset(initialised_.data() + begin, 0, bytes);
+    };
+    wipe(0, used_);
+    for (std::size_t tid = 0; tid < kMaxFibers; ++tid) {
+        wipe(kShared + tid * kHeap, heap_top_[tid]);
+    }
     saved_.clear();
     labels_.clear();
     used_ = 0;
     heap_used_ = {};
+    heap_top_ = {};
 }
 
 void Arena::label(const void* address, std::size_t bytes, std::string name) {
@@ -103,6 +114,7 @@ void* Arena::take_from_heap(ThreadId tid, std::size_t bytes, std::size_t align) 
     const std::size_t begin = (heap_used_[tid] + align - 1) / align * align;
     check(begin + bytes <= kHeap, "a thread's heap in the explorer's arena is full: a shorter program");
     heap_used_[tid] = begin + bytes;
+    heap_top_[tid] = std::max(heap_top_[tid], begin + bytes);
     return base_ + kShared + tid * kHeap + begin;
 }
 
@@ -143,10 +155,12 @@ void Thread::reset(const Bounds& bounds) {
     preempt_off = 0;
     sections = 0;
     writing = false;
+    read_sections = 0;
     cancelled = false;
     left = bounds;
     deadlines = 0;
-    expired = 0;
+    expired.clear();
+    wants_time = false;
     retry_begin = 0;
     phase = Phase::idle;
     mode = Mode::write;
@@ -155,7 +169,7 @@ void Thread::reset(const Bounds& bounds) {
 Core::Core(Engine& engine, const Program& program, const Bounds& bounds)
     : engine_(engine), program_(program), bounds_(bounds), arena_(&the_arena()) {
     check(core == nullptr, "one exploration a process at a time");
-    check(program.threads >= 1 && program.threads <= kMaxFibers, "the explorer takes 1 to 8 threads");
+    check(program.threads >= 1 && program.threads <= kMaxFibers, "the explorer takes 1 to 64 threads");
     core = this;
     set_check_handler(&on_failed_check);
     for (ThreadId tid = 0; tid <= kMaxFibers; ++tid) {
@@ -213,6 +227,11 @@ void Core::verify() {
         core->leave_for_good(*self_thread);
     });
     resume(verifier);
+}
+
+void Core::pass(Thread& from, Thread& to) {
+    self_thread = &to;
+    from.fiber.switch_to(to.fiber);
 }
 
 void Core::leave(Thread& me) { me.fiber.switch_to(main_); }

@@ -25,8 +25,8 @@
 
 namespace lockbench::explore {
 
-// Threads of one program.
-inline constexpr ThreadId kMaxFibers = 8;
+// Threads of one program; an engine may take fewer.
+inline constexpr ThreadId kMaxFibers = 64;
 
 // What a thread asks. `plain` accesses are those to data that a lock protects.
 enum class Kind : std::uint8_t {
@@ -41,6 +41,7 @@ enum class Kind : std::uint8_t {
     fence,
     choose,   // a number below `operand`, 0 where nothing out of the ordinary happens
     release,  // the end of an object: `operand` bytes from `place` on
+    reuse,    // another begins there
     kCount
 };
 
@@ -50,6 +51,7 @@ struct Request {
     Order failure = Order::relaxed;  // rmw that does not write
     std::uint8_t bytes = 0;
     bool may_end = false;     // await: something else may be relied on to end this wait
+    bool stable = false;      // release, reuse: of memory that read sections may look at all the same
     std::uint32_t place = 0;  // arena offset
     std::uint64_t operand = 0;
     bool (*holds)(const void* frame, std::uint64_t value) = nullptr;
@@ -104,6 +106,7 @@ class Arena {
   public:
     static constexpr std::size_t kShared = 256UL * 1024;
     static constexpr std::size_t kHeap = 64UL * 1024;
+    static constexpr std::size_t bytes_for(ThreadId threads) { return kShared + threads * kHeap; }
     static constexpr std::size_t kBytes = kShared + kMaxFibers * kHeap;
 
     Arena();
@@ -128,6 +131,7 @@ class Arena {
     [[nodiscard]] std::uint32_t offset(const void* address) const {
         return static_cast<std::uint32_t>(static_cast<const std::byte*>(address) - base_);
     }
+    [[nodiscard]] bool in_heap(const void* address) const { return offset(address) >= kShared; }
     [[nodiscard]] std::byte* at(std::uint32_t offset) const { return base_ + offset; }
     // Atomics and plain data that the host has given a value.
     void set_initialised(const void* address, bool yes) { initialised_[offset(address)] = yes ? 1 : 0; }
@@ -151,12 +155,13 @@ class Arena {
     };
     std::vector<Label> labels_;
     std::size_t used_ = 0;
-    std::array<std::size_t, kMaxFibers> heap_used_{};
+    std::array<std::size_t, kMaxFibers> heap_used_{};  // by this run
+    std::array<std::size_t, kMaxFibers> heap_top_{};   // by any
 };
 
 struct Program {
     ThreadId threads = 2;
-    std::uint32_t cancellable = 0;  // bit t: thread t may be cancelled at any time
+    std::uint64_t cancellable = 0;  // bit t: thread t may be cancelled at any time
     std::function<void(Arena&)> setup;
     std::function<void(ThreadId)> body;
     std::function<void()> verify;  // when all threads have ended; may peek()
@@ -176,10 +181,12 @@ struct Thread {
     std::int32_t preempt_off = 0;
     std::uint32_t sections = 0;  // marked sections that it is inside of
     bool writing = false;        // one of them as a writer
+    std::uint32_t read_sections = 0;
     bool cancelled = false;
     Bounds left;
     std::uint32_t deadlines = 0;
-    std::uint64_t expired = 0;  // bit n: its deadline n
+    std::vector<std::uint64_t> expired;  // deadlines, by their names
+    bool wants_time = false;             // it has asked since its Retry loop began whether a time has come
     std::size_t retry_begin = 0;
     Phase phase = Phase::idle;
     Mode mode = Mode::write;  // in which it waits for, holds or leaves the lock
@@ -196,9 +203,10 @@ class Engine {
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    // The value read; 0 where nothing is.
+    // The value read; 0 where nothing is. An await that may_end may be answered with a value that does not hold: time
+    // has passed, and with it what else ends the wait.
     virtual std::uint64_t perform(Thread& me, const Request& request) = 0;
-    // Waits at several places at once: the place in the chain of `also` whose value ended it.
+    // Waits at several places at once: the place in the chain of `also` whose value ended it, or where time did.
     virtual std::size_t wait_anywhere(Thread& me, const Request& request);
     [[nodiscard]] virtual bool waits_anywhere() const { return false; }
     // A Retry loop's iteration begins; has failed. `begin`: what retry_head() said. An engine that explores executions
@@ -226,11 +234,14 @@ class Core {
     void resume(Thread& thread);
     // Runs the program's verify() on a fiber of its own, so that a failed check can leave it.
     void verify();
+    // From one thread to another, past the host.
+    void pass(Thread& from, Thread& to);
     // Leaves the running thread for whoever resumed it.
     void leave(Thread& me);
     [[noreturn]] void leave_for_good(Thread& me);
 
     [[nodiscard]] Thread& thread(ThreadId tid) { return threads_[tid]; }
+    [[nodiscard]] const Thread& thread(ThreadId tid) const { return threads_[tid]; }
     [[nodiscard]] ThreadId thread_count() const { return program_.threads; }
     [[nodiscard]] bool thread_done(ThreadId tid) const { return threads_[tid].done; }
     [[nodiscard]] Arena& arena() const { return *arena_; }

@@ -17,7 +17,8 @@ struct EngineKind {
     std::span<const Model> models;  // the usual one first
     std::string_view counts;        // what its verdicts count
     Verdict (*explore)(const Program& program, const Options& options);
-    bool endless = false;  // takes clients whose threads never end
+    bool endless = false;     // takes clients whose threads never end
+    std::size_t threads = 8;  // of a client, at most
 };
 std::span<const EngineKind> engine_kinds();
 

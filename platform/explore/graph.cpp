@@ -16,11 +16,11 @@ void Graph::clear(ThreadId threads) {
     first = 0;
 }
 
-void Graph::copy_prefix(const Graph& other, const std::array<std::uint16_t, kMaxFibers>& kept) {
+void Graph::copy_prefix(const Graph& other, const std::array<std::uint16_t, kMaxThreads>& kept) {
     threads_ = other.threads_;
     next_stamp_ = other.next_stamp_;
     bool whole = true;
-    for (ThreadId tid = 0; tid < kMaxFibers; ++tid) {
+    for (ThreadId tid = 0; tid < kMaxThreads; ++tid) {
         const auto& from = other.events_[tid];
         const std::size_t count = tid < threads_ ? kept[tid] : 0;
         events_[tid].assign(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(count));
@@ -87,7 +87,7 @@ EventId Graph::add(ThreadId tid, Event event, std::uint16_t mo) {
         insert(id, mo);
     } else if (event.is(Event::kRead)) {
         locations_[event.loc].reads.push_back(id);
-    } else if (event.kind == Kind::release) {
+    } else if (event.kind == Kind::release || event.kind == Kind::reuse) {
         ends_.push_back(id);
     }
     return id;

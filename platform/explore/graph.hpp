@@ -18,10 +18,11 @@ namespace lockbench::explore {
 
 using EventId = std::uint16_t;
 using LocId = std::uint16_t;
+inline constexpr ThreadId kMaxThreads = 8;
 inline constexpr unsigned kIndexBits = 12;
 inline constexpr std::size_t kMaxEvents = (1U << kIndexBits) - 1;  // of one thread
 inline constexpr EventId kInitial = 0xffff;
-static_assert(kMaxFibers << kIndexBits <= kInitial);
+static_assert(kMaxThreads << kIndexBits <= kInitial);
 
 constexpr EventId event_id(ThreadId tid, std::size_t index) {
     return static_cast<EventId>((tid << kIndexBits) | static_cast<unsigned>(index));
@@ -31,10 +32,10 @@ constexpr std::size_t index_of(EventId id) { return id & kMaxEvents; }
 
 // How many events of each thread come before, or are, what the clock belongs to.
 struct alignas(16) Clock {
-    std::array<std::uint16_t, kMaxFibers> at{};
+    std::array<std::uint16_t, kMaxThreads> at{};
 
     void join(const Clock& other) {
-        for (std::size_t i = 0; i < kMaxFibers; ++i) {
+        for (std::size_t i = 0; i < kMaxThreads; ++i) {
             at[i] = at[i] < other.at[i] ? other.at[i] : at[i];
         }
     }
@@ -42,7 +43,7 @@ struct alignas(16) Clock {
 };
 
 struct Event {
-    enum Flags : std::uint8_t {
+    enum Flags : std::uint16_t {
         kWaiting = 1,     // an await that waits for a later write than rf, which was the newest and does not do
         kRmw = 2,         // both parts of a read-modify-write
         kWrite = 4,       // store, init, set, the writing part of an rmw
@@ -51,6 +52,8 @@ struct Event {
         kPlain = 32,      // get, set
         kRevisited = 64,  // its clocks follow when its thread comes to it again
         kSure = 128,      // choose: one day something else than 0 is chosen
+        kSection = 256,   // inside a read section
+        kStable = 512,    // release, reuse: of memory that read sections may look at all the same
     };
 
     std::uint64_t value = 0;
@@ -60,7 +63,7 @@ struct Event {
     std::uint16_t mo = 0;   // writes: its place among those of its location, from 1 on
     Kind kind = Kind::load;
     Order order = Order::relaxed;
-    std::uint8_t flags = 0;
+    std::uint16_t flags = 0;
     Clock hb;    // happens-before, itself included
     Clock porf;  // program order and reads-from, itself included
     Clock view;  // writes: what who acquires from it learns
@@ -85,7 +88,7 @@ class Graph {
   public:
     void clear(ThreadId threads);
     // As `other` with the first kept[t] events of each thread.
-    void copy_prefix(const Graph& other, const std::array<std::uint16_t, kMaxFibers>& kept);
+    void copy_prefix(const Graph& other, const std::array<std::uint16_t, kMaxThreads>& kept);
 
     [[nodiscard]] ThreadId threads() const { return threads_; }
     [[nodiscard]] std::size_t size(ThreadId tid) const { return events_[tid].size(); }
@@ -118,7 +121,7 @@ class Graph {
 
     // Adds an event at the end of its thread. It has its clocks but for itself; a write is put behind place `mo`.
     EventId add(ThreadId tid, Event event, std::uint16_t mo = 0);
-    // The ends of objects.
+    // The ends of objects, and where their memory is used again.
     [[nodiscard]] const std::vector<EventId>& ends() const { return ends_; }
     // Puts a write that was taken out of its order, or never in it, behind `mo`.
     void insert(EventId write, std::uint16_t mo);
@@ -134,7 +137,7 @@ class Graph {
   private:
     ThreadId threads_ = 0;
     std::uint32_t next_stamp_ = 1;
-    std::array<std::vector<Event>, kMaxFibers> events_;
+    std::array<std::vector<Event>, kMaxThreads> events_;
     std::vector<Location> locations_;
     std::vector<EventId> ends_;
 

@@ -12,7 +12,11 @@ Verdict explore_graphs(const Program& program, const Options& options) {
 }
 
 GraphEngine::GraphEngine(const Program& program, Options options)
-    : options_(std::move(options)), core_(*this, program, options_.bounds), loc_of_place_(Arena::kBytes, kInitial) {}
+    : options_(std::move(options)),
+      core_(*this, program, options_.bounds),
+      loc_of_place_(Arena::bytes_for(program.threads), kInitial) {
+    check(program.threads <= kMaxThreads, "engine g takes 1 to 8 threads");
+}
 
 Verdict GraphEngine::explore() {
     began_ = std::chrono::steady_clock::now();

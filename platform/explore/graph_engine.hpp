@@ -99,7 +99,7 @@ class GraphEngine final : public Engine {
     [[nodiscard]] std::uint16_t scripted(std::uint16_t newest) const;
 
     // Revisits (graph_revisit.cpp).
-    using Prefix = std::array<std::uint16_t, kMaxFibers>;
+    using Prefix = std::array<std::uint16_t, kMaxThreads>;
     void revisit(EventId by);
     void revisit_read(EventId read, EventId by);
     [[nodiscard]] Prefix whole() const;
@@ -113,6 +113,7 @@ class GraphEngine final : public Engine {
     void check_plain(Thread& me, EventId id);
     void check_init(Thread& me, LocId loc, std::size_t mo, const Clock& hb);
     void check_end(Thread& me, EventId id, const Request& request);
+    [[nodiscard]] bool reused_since(EventId end, const Clock& hb) const;
     [[noreturn]] void fail_pair(Failure failure, EventId one, EventId other, const char* what);
 
     // Words (graph_report.cpp).
@@ -133,7 +134,7 @@ class GraphEngine final : public Engine {
     std::vector<std::unique_ptr<Graph>> all_graphs_;
     std::vector<Graph*> free_graphs_;
     std::vector<Graph*> waiting_graphs_;
-    std::array<Run, kMaxFibers> runs_;
+    std::array<Run, kMaxThreads> runs_;
     std::vector<LocId> loc_of_place_;
     std::vector<Place> places_;
     std::vector<std::uint16_t> values_;  // of extend_read

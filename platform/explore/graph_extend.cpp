@@ -31,7 +31,8 @@ Event GraphEngine::begin_event(const Thread& me, const Request& request) {
     event.kind = request.kind;
     event.hb = run.hb;
     event.porf = run.porf;
-    event.flags = me.sections != 0 ? Event::kInside : 0;
+    event.flags = static_cast<std::uint16_t>((me.sections != 0 ? Event::kInside : 0) |
+                                             (me.read_sections != 0 ? Event::kSection : 0));
     if (request.kind == Kind::get || request.kind == Kind::set) {
         event.flags |= Event::kPlain;
     } else {
@@ -79,7 +80,10 @@ void GraphEngine::done_with(Thread& me, const Event& event) {
 }
 
 std::uint64_t GraphEngine::perform(Thread& me, const Request& request) {
-    check(me.tid < core_.thread_count(), "a program's verify() may only peek()");
+    if (me.tid >= core_.thread_count()) {
+        check(request.kind == Kind::get || request.kind == Kind::load, "a program's verify() may only read");
+        return final_value(request.place, request.bytes);
+    }
     Run& run = runs_[me.tid];
     if (run.sites.size() <= run.position + 1) {
         run.sites.resize(2 * run.position + 16);
@@ -97,6 +101,7 @@ std::uint64_t GraphEngine::perform(Thread& me, const Request& request) {
             return choose(me, request);
         case Kind::fence:
         case Kind::release:
+        case Kind::reuse:
             simple(me, request);
             return 0;
         default:
@@ -353,7 +358,7 @@ std::uint64_t GraphEngine::choose(Thread& me, const Request& request) {
     return event.value;
 }
 
-// Fences, and ends of objects.
+// Fences, and the lives of objects.
 void GraphEngine::simple(Thread& me, const Request& request) {
     if (runs_[me.tid].position < graph_->size(me.tid)) {
         done_with(me, recorded(me, request));
@@ -361,8 +366,9 @@ void GraphEngine::simple(Thread& me, const Request& request) {
     }
     take_turn(me, request);
     Event event = begin_event(me, request);
-    if (request.kind == Kind::release) {
+    if (request.kind != Kind::fence) {
         event.value = std::uint64_t{request.place} << 32U | request.operand;
+        event.flags |= request.stable ? Event::kStable : 0;
     } else if (acquires(event.order)) {
         event.hb.join(runs_[me.tid].pending);
     }

@@ -50,20 +50,34 @@ void GraphEngine::check_init(Thread& me, LocId loc, std::size_t mo, const Clock&
     }
 }
 
+// True when the thread that ended the object has used its memory again, and what has this clock comes after that. What
+// is stable lives again for whoever has heard of it, by whatever order.
+bool GraphEngine::reused_since(EventId end, const Clock& hb) const {
+    for (const EventId other : graph_->ends()) {
+        if (graph_->at(other).kind == Kind::reuse && graph_->at(other).value == graph_->at(end).value &&
+            owner_of(other) == owner_of(end) && index_of(other) > index_of(end) && hb.covers(other)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // An access to an object that has ended, or may end before it.
 void GraphEngine::check_lifetime(Thread& me, const Request& request, EventId id) {
     for (const EventId end : graph_->ends()) {
-        const std::uint64_t range = graph_->at(end).value;
-        if (request.place - (range >> 32U) < (range & 0xffff'ffffU)) {
+        const Event& ended = graph_->at(end);
+        if (ended.kind == Kind::release && request.place - (ended.value >> 32U) < (ended.value & 0xffff'ffffU) &&
+            !(ended.is(Event::kStable) && me.read_sections != 0) &&
+            !reused_since(end, ended.is(Event::kStable) ? graph_->at(id).porf : graph_->at(id).hb)) {
             fail_pair(Failure::use_after_free, id, end, " although ");
         }
     }
-    (void)me;
 }
 
 void GraphEngine::check_end(Thread& me, EventId id, const Request& request) {
     for (const EventId end : graph_->ends()) {
-        if (end != id && graph_->at(end).value == graph_->at(id).value) {
+        if (end != id && graph_->at(end).kind == Kind::release && graph_->at(end).value == graph_->at(id).value &&
+            !reused_since(end, graph_->at(id).hb)) {
             fail_pair(Failure::double_free, id, end, " although ");
         }
     }
@@ -76,7 +90,7 @@ void GraphEngine::check_end(Thread& me, EventId id, const Request& request) {
         const Location& location = graph_->location(static_cast<LocId>(loc));
         for (const auto* list : {&location.writes, &location.reads}) {
             for (const EventId other : *list) {
-                if (!hb.covers(other)) {
+                if (!hb.covers(other) && !(request.stable && graph_->at(other).is(Event::kSection))) {
                     fail_pair(Failure::use_after_free, id, other, " although, perhaps later, ");
                 }
             }
@@ -84,8 +98,8 @@ void GraphEngine::check_end(Thread& me, EventId id, const Request& request) {
     }
     for (ThreadId tid = 0; tid < core_.thread_count(); ++tid) {
         const Run& run = runs_[tid];
-        if (tid != me.tid && !core_.thread(tid).done && run.asked != nullptr && run.asked->kind == Kind::await &&
-            within(loc_of_place_[run.asked->place])) {
+        if (tid != me.tid && !core_.thread(tid).done && !request.stable && run.asked != nullptr &&
+            run.asked->kind == Kind::await && within(loc_of_place_[run.asked->place])) {
             fail(Failure::use_after_free, name(id) + " although thread " + std::to_string(tid) + " still polls it at " +
                                               short_name(run.asked->site));
         }

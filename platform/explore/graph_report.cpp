@@ -1,28 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What a failure says: the execution as a list of steps, who waits for whom, and the string that leads to it again.
-#include <cstdio>
-
 #include "platform/explore/graph_engine.hpp"
 #include "platform/explore/linearise.hpp"
+#include "platform/explore/words.hpp"
 
 namespace lockbench::explore {
-namespace {
-
-constexpr const char* kOrders[] = {"relaxed", "acquire", "release", "acq_rel", "seq_cst"};
-// In the order of Kind; what a program calls them.
-constexpr const char* kKinds[] = {"load", "store", "init",  "rmw",    "await",  "poll",
-                                  "get",  "set",   "fence", "choose", "release"};
-
-std::string hex(std::uint64_t value) {
-    char text[24];
-    std::snprintf(text, sizeof text, "%#llx", static_cast<unsigned long long>(value));
-    return text;
-}
-
-std::string thread_name(ThreadId tid) { return "thread " + std::to_string(tid); }
-
-}  // namespace
-
 void GraphEngine::compose(Failure failure, std::string message) {
     if (!verdict_.passed()) {
         return;
@@ -36,18 +18,15 @@ void GraphEngine::compose(Failure failure, std::string message) {
 std::string GraphEngine::offset_name(std::uint32_t offset) const { return core_.arena().name(offset); }
 std::string GraphEngine::place_name(LocId loc) const { return offset_name(places_[loc].offset); }
 
-// Pointers into the arena by the name of what they point to.
-std::string GraphEngine::value_name(std::uint64_t value) const {
-    const auto* const pointer = reinterpret_cast<const void*>(value);
-    return value != 0 && core_.arena().contains(pointer) ? "&" + offset_name(core_.arena().offset(pointer))
-                                                         : hex(value);
-}
+std::string GraphEngine::value_name(std::uint64_t value) const { return explore::value_name(core_.arena(), value); }
 
 std::string GraphEngine::name(EventId id) const {
     const Event& event = graph_->at(id);
     std::string text = thread_name(owner_of(id));
-    if (event.kind == Kind::release) {
-        text += " ends " + offset_name(static_cast<std::uint32_t>(event.value >> 32U));
+    if (tells_life(event.kind)) {
+        text += event.kind == Kind::release
+                    ? " ends "
+                    : " uses again " + offset_name(static_cast<std::uint32_t>(event.value >> 32U));
     } else {
         text += event.is(Event::kWrite) ? " writes " : " reads ";
         text += place_name(event.loc);
@@ -60,11 +39,11 @@ std::string GraphEngine::line(EventId id, const std::vector<std::size_t>& number
     const std::string who = "t" + std::to_string(owner_of(id));
     std::string text = "  #" + std::to_string(number[id]) + " " + who + " ";
     const bool write_part = event.kind == Kind::rmw && event.is(Event::kWrite);
-    text += write_part ? "  and writes" : kKinds[static_cast<std::size_t>(event.kind)];
-    if (!event.is(Event::kPlain) && event.kind != Kind::choose && event.kind != Kind::release && !write_part) {
-        text += std::string(" ") + kOrders[static_cast<std::size_t>(event.order)];
+    text += write_part ? "  and writes" : kind_name(event.kind);
+    if (!event.is(Event::kPlain) && event.kind != Kind::choose && !tells_life(event.kind) && !write_part) {
+        text += " " + order_name(event.order);
     }
-    if (event.kind == Kind::release) {
+    if (tells_life(event.kind)) {
         text += " " + offset_name(static_cast<std::uint32_t>(event.value >> 32U));
     } else if (event.kind == Kind::choose) {
         text += " " + std::to_string(event.value);
@@ -158,7 +137,7 @@ std::string GraphEngine::script() const {
 
 void GraphEngine::parse_script(const std::string& text) {
     for (const char c : text) {
-        if (c >= 'a' && c < static_cast<char>('a' + kMaxFibers)) {
+        if (c >= 'a' && c < static_cast<char>('a' + kMaxThreads)) {
             script_.push_back({static_cast<ThreadId>(c - 'a'), 0});
         } else if (c >= '0' && c <= '9' && !script_.empty()) {
             script_.back().choice = script_.back().choice * 10 + static_cast<unsigned>(c - '0');

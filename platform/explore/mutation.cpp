@@ -144,7 +144,7 @@ void Mutator::note(const Operation& operation) {
 bool Mutator::hits(const Operation& operation) const { return !notes_ && same_place(operation, mutation_.at); }
 
 bool Mutator::does(Act act, Site site) {
-    const Phase phase = act == Act::wake ? phase_[self_thread->tid] : Phase::elsewhere;
+    const InCall phase = act == Act::wake ? phase_[self_thread->tid] : InCall::elsewhere;
     const Operation operation{act, phase, Order::seq_cst, Order::seq_cst, site};
     if (notes_) {
         note(operation);
@@ -161,13 +161,13 @@ std::uint64_t Mutator::counted() const { return asked_[self_thread->tid]; }
 
 void Mutator::mark(Mark mark, Mode mode, bool downgrade) {
     const bool read = mode == Mode::read;
-    Phase& phase = phase_[self_thread->tid];
+    InCall& phase = phase_[self_thread->tid];
     if (mark == Mark::doorway) {
-        phase = read ? Phase::lock_shared : Phase::lock;
+        phase = read ? InCall::lock_shared : InCall::lock;
     } else if (mark == Mark::released) {
-        phase = read ? Phase::unlock_shared : Phase::unlock;
+        phase = read ? InCall::unlock_shared : InCall::unlock;
     } else {
-        phase = downgrade ? Phase::downgrade : Phase::elsewhere;
+        phase = downgrade ? InCall::downgrade : InCall::elsewhere;
     }
 }
 

@@ -17,11 +17,11 @@ namespace lockbench::explore {
 enum class Act : std::uint8_t { load, store, rmw, fence, wake, prepare };
 
 // What the thread is at, as its marks tell: a wake-up stands in one line and is called from many.
-enum class Phase : std::uint8_t { elsewhere, lock, lock_shared, unlock, unlock_shared, downgrade };
+enum class InCall : std::uint8_t { elsewhere, lock, lock_shared, unlock, unlock_shared, downgrade };
 
 struct Operation {
     Act act = Act::load;
-    Phase phase = Phase::elsewhere;  // of a wake-up
+    InCall phase = InCall::elsewhere;  // of a wake-up
     Order order = Order::relaxed;
     Order failure = Order::relaxed;  // rmw that may not write, where that is not `order`
     Site site;
@@ -79,7 +79,7 @@ class Mutator {
     std::vector<Operation> noted_;
     std::array<bool, kMaxFibers> late_{};
     std::array<std::uint64_t, kMaxFibers> asked_{};
-    std::array<Phase, kMaxFibers> phase_{};
+    std::array<InCall, kMaxFibers> phase_{};
 };
 inline Mutator* mutator = nullptr;
 

@@ -53,19 +53,21 @@ ValueId Locals::value_id(PlaceId place, std::uint64_t value) {
 
 // What a thread is besides its stack: all that its next operations may depend on.
 Locals::Facts Locals::facts(const Thread& me) const {
-    return {me.tid,
-            static_cast<std::uint64_t>(me.preempt_off),
-            me.sections,
-            me.writing ? 1U : 0U,
-            me.cancelled ? 1U : 0U,
-            me.left.spurious_wakes,
-            me.left.stops,
-            me.left.expiries,
-            me.deadlines,
-            me.expired,
-            static_cast<std::uint64_t>(me.phase),
-            static_cast<std::uint64_t>(me.mode),
-            core_.arena().changes(me.tid)};
+    Facts known = {me.tid,
+                   static_cast<std::uint64_t>(me.preempt_off),
+                   me.sections,
+                   me.writing ? 1U : 0U,
+                   me.cancelled ? 1U : 0U,
+                   me.left.spurious_wakes,
+                   me.left.stops,
+                   me.left.expiries,
+                   me.deadlines,
+                   static_cast<std::uint64_t>(me.phase),
+                   static_cast<std::uint64_t>(me.mode),
+                   core_.arena().changes(me.tid),
+                   me.expired.size()};
+    known.insert(known.end(), me.expired.begin(), me.expired.end());
+    return known;
 }
 
 LocalId Locals::first(ThreadId tid) {

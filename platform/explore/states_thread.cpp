@@ -90,7 +90,7 @@ void Locals::checkpoint(Thread& me, Point point, std::uint64_t tag) {
         me.left = core_.bounds();
         me.cancelled = false;
         me.deadlines = 0;
-        me.expired = 0;
+        me.expired.clear();
     }
     if (leading_) {
         return;

@@ -48,18 +48,23 @@ inline std::string waits_for_ever(Mode mode) {
     return std::string(mode == Mode::read ? "a reader" : "a writer") + " may wait for ever while others go on";
 }
 
-// Engine S: all states that the threads and the memory can be in (states_engine.hpp).
-Verdict explore_states(const Program& program, const Options& options);
+using Explorer = Verdict (*)(const Program& program, const Options& options);
 // Engine G: all execution graphs (graph_engine.hpp).
 Verdict explore_graphs(const Program& program, const Options& options);
+// Engine S: all states that the threads and the memory can be in (states_engine.hpp).
+Verdict explore_states(const Program& program, const Options& options);
+// Engine R: executions drawn at random (random_engine.hpp).
+Verdict explore_random(const Program& program, const Options& options);
 
 struct Options {
-    Verdict (*engine)(const Program& program, const Options& options) = &explore_graphs;
+    Explorer engine = &explore_graphs;
     Model model = Model::rc11;
     Bounds bounds;
     std::uint64_t max_executions = 0;                             // complete, blocked and cut ones together; 0: all
     double max_seconds = 0;                                       // 0: no limit
     std::string replay;                                           // the one execution that a verdict named
+    std::uint64_t seed = 1;                                       // engine r
+    unsigned depth = 0;                                           // engine r: of PCT schedules; 0: several in turn
     std::function<void(const Counts&, double seconds)> progress;  // about once a second
 };
 

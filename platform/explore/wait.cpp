@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "platform/explore/wait.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "platform/explore/memory.hpp"
@@ -19,15 +20,51 @@ struct KernelWords {
 };
 KernelWords* kernel_words = nullptr;
 
-// A futex(2) bucket for all words: the threads that are parked, oldest in the low bits, four bits each as (thread + 1),
-// and which word each is parked on is known by the offset that it left beside it. Bit 63 is the bucket's lock.
+// A futex(2) bucket for all words: who is parked, oldest first, and on which word, by the offset that each leaves. As
+// far as the threads are few they stand in the queue word, four bits each as (thread + 1), oldest in the low bits;
+// otherwise that is their number and they stand in `order`. Bit 63 is the bucket's lock.
 struct ParkQueue {
     Atomic<std::uint64_t> queue{std::uint64_t{0}};
     Plain<std::uint32_t> word_of[kMaxFibers];
+    Plain<std::uint8_t> order[kMaxFibers];
 };
 ParkQueue* park_queue = nullptr;
 constexpr unsigned kEntryBits = 4;
+constexpr ThreadId kFewThreads = 8;
 constexpr std::uint64_t kBucketLock = std::uint64_t{1} << 63U;
+
+struct Parked {
+    std::uint8_t tids[kMaxFibers];
+    std::size_t count = 0;
+
+    void add(std::uint8_t tid) { tids[count++] = tid; }
+};
+
+// Who is parked, by the queue word of the locked bucket.
+void read_queue(std::uint64_t queue, Parked& parked, Site site) {
+    if (core->thread_count() > kFewThreads) {
+        for (std::size_t i = 0; i < queue; ++i) {
+            parked.add(park_queue->order[i].get(site));
+        }
+        return;
+    }
+    for (std::uint64_t rest = queue; rest != 0; rest >>= kEntryBits) {
+        parked.add(static_cast<std::uint8_t>((rest & ((1U << kEntryBits) - 1)) - 1));
+    }
+}
+// The queue word that says so.
+std::uint64_t write_queue(const Parked& parked, Site site) {
+    std::uint64_t queue = 0;
+    for (std::size_t i = 0; i < parked.count; ++i) {
+        if (core->thread_count() > kFewThreads) {
+            park_queue->order[i].set(parked.tids[i], site);
+            queue = i + 1;
+        } else {
+            queue |= std::uint64_t{parked.tids[i] + 1U} << (i * kEntryBits);
+        }
+    }
+    return queue;
+}
 
 KernelWords& words_of(ThreadId tid) { return kernel_words[tid]; }
 
@@ -91,6 +128,10 @@ void arm(Site site) {
     words_of(self_thread->tid).sleep.exchange(kArmed, {seq_cst, site.file, site.line});
 }
 bool left_out(Act act, Site site) { return mutator != nullptr && !mutator->does(act, site); }
+bool has_expired(std::uint64_t deadline) {
+    const auto& expired = self_thread->expired;
+    return std::find(expired.begin(), expired.end(), deadline) != expired.end();
+}
 
 }  // namespace
 
@@ -115,24 +156,21 @@ bool choose_rare(unsigned& budget, Site site) {
     return true;
 }
 
-// The low bits of a deadline's name are its number in its thread, from 1 on; who compares it with the time may be any.
-bool Deadline::may_fire() const {
-    const Thread& me = *self_thread;
-    return at != 0 && ((me.expired >> (at % 64) & 1U) != 0 || me.left.expiries != 0);
-}
+// A deadline's name is its number in its thread, from 1 on, and the thread; who compares it with the time may be any.
+bool Deadline::may_fire() const { return at != 0 && (has_expired(at) || self_thread->left.expiries != 0); }
 void Deadline::fire(Site) const {
     Thread& me = *self_thread;
-    const std::uint64_t bit = std::uint64_t{1} << (at % 64);
-    if ((me.expired & bit) == 0) {
-        me.expired |= bit;
+    if (!has_expired(at)) {
+        me.expired.push_back(at);
         --me.left.expiries;
     }
 }
 bool Deadline::fired(Site site) const {
+    self_thread->wants_time = self_thread->wants_time || at != 0;
     if (!may_fire()) {
         return false;
     }
-    if ((self_thread->expired >> (at % 64) & 1U) != 0) {
+    if (has_expired(at)) {
         return true;
     }
     if (choose(2, site, true) == 0) {
@@ -144,7 +182,6 @@ bool Deadline::fired(Site site) const {
 Deadline after() {
     Thread& me = *self_thread;
     ++me.deadlines;
-    check(me.deadlines * kMaxFibers + me.tid < 64, "a thread of an exploration sets at most seven deadlines");
     return {std::uint64_t{me.deadlines} * kMaxFibers + me.tid};
 }
 
@@ -161,8 +198,8 @@ bool Cancelled::fired(Site site) const {
 }
 
 void build_kernel_words() {
-    void* const words = core->arena().take(sizeof(KernelWords) * kMaxFibers, alignof(KernelWords));
-    for (std::size_t i = 0; i < kMaxFibers; ++i) {
+    void* const words = core->arena().take(sizeof(KernelWords) * core->thread_count(), alignof(KernelWords));
+    for (std::size_t i = 0; i < core->thread_count(); ++i) {
         const auto* const made = new (static_cast<KernelWords*>(words) + i) KernelWords();
         const std::string of = " word of thread " + std::to_string(i);
         core->arena().label(&made->sleep, sizeof made->sleep, "sleep" + of);
@@ -191,12 +228,16 @@ Wake sleep(Deadline deadline, bool killable, Site site) {
     if (killable && me.cancelled) {
         return Wake::cancelled;
     }
-    const End end = choose_end(deadline, killable, site);
+    End end = choose_end(deadline, killable, site);
     if (end == End::woken) {
         Request request = wait_for(words.sleep, &is_one, site);
         request.may_end = deadline.is_set();
-        perform(request);
-    } else {
+        if (perform(request) != 1) {
+            deadline.fire(site);
+            end = End::expired;
+        }
+    }
+    if (end != End::woken) {
         // acq_rel: a wake that came before is seen, as on the Native platform.
         words.sleep.exchange(kWoken, {acq_rel, site.file, site.line});
     }
@@ -232,6 +273,19 @@ void clear_cancel(Site site) {
     }
 }
 
+// A parked thread that nobody has unparked takes itself off the queue.
+void leave_queue(Site site) {
+    Parked parked;
+    read_queue(lock_bucket(site), parked, site);
+    Parked left;
+    for (std::size_t i = 0; i < parked.count; ++i) {
+        if (parked.tids[i] != self_thread->tid) {
+            left.add(parked.tids[i]);
+        }
+    }
+    unlock_bucket(write_queue(left, site), site);
+}
+
 // The look at the word and the entry into the queue are one step under the bucket's lock: a wake between them would be
 // a false lost wake-up.
 Wake park(const Atomic<std::uint32_t>& word, std::uint32_t expected, Deadline deadline, Site site) {
@@ -244,39 +298,41 @@ Wake park(const Atomic<std::uint32_t>& word, std::uint32_t expected, Deadline de
         unlock_bucket(queue, site);
         return end == End::expired ? Wake::expired : Wake::woken;
     }
-    unsigned entries = 0;
-    while ((queue >> (entries * kEntryBits)) != 0) {
-        ++entries;
-    }
+    Parked parked;
+    read_queue(queue, parked, site);
+    parked.add(static_cast<std::uint8_t>(me.tid));
     park_queue->word_of[me.tid].set(place_of(&word), site);
     // relaxed: armed before the bucket is unlocked.
     words_of(me.tid).granted.store(0, {relaxed, site.file, site.line});
-    unlock_bucket(queue | std::uint64_t{me.tid + 1} << (entries * kEntryBits), site);
+    unlock_bucket(write_queue(parked, site), site);
     Request request = wait_for(words_of(me.tid).granted, &is_one, site);
     request.may_end = deadline.is_set();
-    perform(request);
-    return Wake::woken;
+    if (perform(request) == 1) {
+        return Wake::woken;
+    }
+    deadline.fire(site);
+    leave_queue(site);
+    return Wake::expired;
 }
 
 void unpark(const Atomic<std::uint32_t>& word, std::uint32_t count, Site site) {
     if (left_out(Act::wake, site)) {
         return;
     }
-    const std::uint64_t queue = lock_bucket(site);
-    std::uint64_t left = 0;
-    unsigned kept = 0;
-    for (std::uint64_t rest = queue; rest != 0; rest >>= kEntryBits) {
-        const std::uint64_t entry = rest & ((1U << kEntryBits) - 1);
-        const auto tid = static_cast<ThreadId>(entry - 1);
+    Parked parked;
+    read_queue(lock_bucket(site), parked, site);
+    Parked left;
+    for (std::size_t i = 0; i < parked.count; ++i) {
+        const ThreadId tid = parked.tids[i];
         if (count != 0 && park_queue->word_of[tid].get(site) == place_of(&word)) {
             --count;
             // release: what the waker did is seen.
             words_of(tid).granted.store(1, {release, site.file, site.line});
         } else {
-            left |= entry << (kept++ * kEntryBits);
+            left.add(parked.tids[i]);
         }
     }
-    unlock_bucket(left, site);
+    unlock_bucket(write_queue(left, site), site);
 }
 
 void preempt_off() {

@@ -7,8 +7,8 @@ namespace lockbench::explore {
 
 std::string kind_name(Kind kind) {
     // In the order of Kind; what a program calls them.
-    constexpr const char* kKinds[] = {"load", "store", "init",  "rmw",    "await",  "poll",
-                                      "get",  "set",   "fence", "choose", "release"};
+    constexpr const char* kKinds[] = {"load", "store", "init",  "rmw",    "await",   "poll",
+                                      "get",  "set",   "fence", "choose", "release", "reuse"};
     return kKinds[static_cast<std::size_t>(kind)];
 }
 

@@ -10,6 +10,7 @@
 namespace lockbench::explore {
 
 std::string kind_name(Kind kind);
+constexpr bool tells_life(Kind kind) { return kind == Kind::release || kind == Kind::reuse; }
 std::string order_name(Order order);
 std::string thread_name(ThreadId tid);
 // Pointers into the arena by the name of what they point to.

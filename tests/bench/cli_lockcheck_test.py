@@ -120,11 +120,64 @@ class Lockcheck(unittest.TestCase):
     def test_a_broken_lock_is_not_mutated(self):
         text = self.run_tool("mutate", "--locks=broken", "--client=2w", status=1)
         self.assertIn("broken: not mutated, broken as it is: ", text)
+    def test_engine_r_is_bounded(self):
+        text = self.run_tool("run", "--locks=mcs", "--engine=r", "--client=3w", "--budget=10")
+        self.assertRegex(text, r"^mcs: bounded: 10 executions, \d+ steps, stopped by 10 executions, [0-9.]+ s "
+                               r"\(engine r, model rc11, client 3w, bound 1\)$")
+        # Without a budget it stops all the same.
+        self.assertIn("stopped by 10000 executions",
+                      self.run_tool("run", "--locks=ticket", "--engine=r", "--client=1w", "--model=sc"))
+        self.assertIn("stopped by time", self.run_tool("run", "--locks=mcs", "--engine=r", "--seconds=0.01"))
+
+    def test_engine_r_draws_by_seed_and_depth(self):
+        def steps(*arguments):
+            return self.verdicts("--locks=rwsem", "--engine=r", "--client=2r2w", "--budget=50", *arguments)[0]["steps"]
+        self.assertEqual(steps(), steps("--seed=1"))
+        self.assertNotEqual(steps(), steps("--seed=2"))
+        self.assertNotEqual(steps(), steps("--depth=1"))
+
+    def test_engine_r_passes_all_locks(self):
+        for arguments in (("--client=4r4wx2", "--model=rc11", "--budget=60"),
+                          ("--client=20r4w", "--model=sc", "--budget=30"),
+                          ("--client=64w", "--model=rc11", "--budget=3"),
+                          ("--client=rmap:exits+walk+reclaim", "--model=rc11", "--budget=60")):
+            found = self.verdicts("--engine=r", *arguments)
+            self.assertGreater(len(found), 25)
+            for each in found:
+                self.assertEqual((each["failure"], each["verdict"]), ("none", "bounded"), each)
+                self.assertGreater(each["steps"], each["executions"], each)
+
+    def test_engine_r_finds_and_replays(self):
+        text = self.run_tool("run", "--locks=broken", "--engine=r", "--client=12w", status=1)
+        self.assertRegex(text, r"^broken: BROKEN: exclusion: thread \d+ \w+ data at bench/lockcheck_client\.hpp:\d+ "
+                               r"while, in a section of its own, thread \d+ ")
+        command = re.search(r"(?m)^  replay: lockcheck (replay .*)$", text).group(1).split()
+        again = self.run_tool(*command, status=1)
+        self.assertEqual(again.split("\n")[1:], text.split("\n")[1:])
+        # Two threads matter, one switch between them: the others are left out.
+        self.assertEqual(len(set(re.findall(r"(?m)^  #\d+ (t\d+) ", text))), 2, text)
+
+    def test_reverse_map(self):
+        text = self.run_tool("run", "--locks=ticket", "--client=rmap:exit+walk")
+        self.assertRegex(text, r"^ticket: exhaustive: \d\d+ executions, ")
+        listed = self.run_tool("list")
+        self.assertIn("fork exit exits recycle stack heap fault reclaim walk", listed)
+        self.assertEqual(self.run_tool("run", "--locks=broken", "--client=rmap:exit"),
+                         "broken: left out, no workload uses it\n")
+        self.assertEqual({each["name"] for each in json.loads(self.run_tool("list", "--json")) if not each["rmap"]},
+                         {"null", "broken"})
 
     def test_refusals(self):
         for arguments, says in ((("run", "--client=2z"), "A client is written"),
                                 (("run", "--client=2wx*"), "bounded number of sections"),
                                 (("run", "--client=9w"), "1 to 8 threads"),
+                                (("run", "--engine=r", "--client=65w"), "1 to 64 threads"),
+                                (("run", "--client=rmap:exit+sleep"), "fork, exit, exits"),
+                                (("run", "--client=rmap:"), "fork, exit, exits"),
+                                (("run", "--client=rmap:exit+exits"), "end the one child"),
+                                (("run", "--client=rmap:exits+fork"), "ends the parent"),
+                                (("run", "--client=rmap:reclaim+walk"), "needs a child"),
+                                (("run", "--depth=65"), "depth"),
                                 (("run", "--client=2wx99"), "x1 to x16"),
                                 (("run", "--locks=tickett"), "ticket"),
                                 (("run", "--engine=z"), "there is g"),

@@ -237,7 +237,7 @@ TEST(FaultsAtOnePlace, AreMadeOneAtATimeAndFound) {
 TEST(FaultsAtOnePlace, EveryOrderHasItsNextWeaker) {
     const auto told = [](Act act, Order order, Order failure) {
         std::string all;
-        for (const Mutation& mutation : explore::mutations_of({act, explore::Phase::elsewhere, order, failure, {}})) {
+        for (const Mutation& mutation : explore::mutations_of({act, explore::InCall::elsewhere, order, failure, {}})) {
             all += describe(mutation) + "; ";
         }
         return all;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What engine G reports and by which name, on programs that do one thing wrong; and the seam's other operations.
+// What engines G and R report and by which name, on programs that do one thing wrong; and the seam's other operations.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -28,7 +28,7 @@ struct World {
 };
 
 explore::Verdict run(const std::function<void(World&, ThreadId)>& body, ThreadId threads = 2, unsigned bound = 1,
-                     std::uint32_t cancellable = 0) {
+                     std::uint32_t cancellable = 0, explore::Explorer engine = &explore::explore_graphs) {
     World* world = nullptr;
     explore::Program program;
     program.threads = threads;
@@ -37,9 +37,15 @@ explore::Verdict run(const std::function<void(World&, ThreadId)>& body, ThreadId
     program.body = [&](ThreadId tid) { body(*world, tid); };
     explore::Options options;
     options.bounds = {bound, bound, bound};
-    return explore::explore_graphs(program, options);
+    options.max_executions = engine == &explore::explore_graphs ? 0 : 2000;
+    return engine(program, options);
 }
-Failure failure_of(const std::function<void(World&, ThreadId)>& body) { return run(body).failure; }
+Failure failure_of(const std::function<void(World&, ThreadId)>& body) {
+    const explore::Verdict all = run(body);
+    const explore::Verdict drawn = run(body, 2, 1, 0, &explore::explore_random);
+    EXPECT_EQ(to_string(drawn.failure), to_string(all.failure)) << drawn.message << "\n" << drawn.trace;
+    return all.failure;
+}
 
 TEST(GraphFaults, DataBehindAFlag) {
     const auto through = [](Order store, Order load) {
@@ -262,15 +268,15 @@ TEST(GraphFaults, ChoicesAreAllTaken) {
 
 TEST(GraphFaults, ProgramsHaveToRepeatThemselves) {
     int runs = 0;
-    EXPECT_EQ(failure_of([&](World& w, ThreadId tid) {
-                  if (tid == 0 && ++runs > 1) {
-                      w.futex.store(1, relaxed);
-                  } else {
-                      w.flag.store(1, relaxed);
-                  }
-                  (void)w.flag.load(relaxed);
-              }),
-              Failure::not_deterministic);
+    const explore::Verdict verdict = run([&](World& w, ThreadId tid) {
+        if (tid == 0 && ++runs > 1) {
+            w.futex.store(1, relaxed);
+        } else {
+            w.flag.store(1, relaxed);
+        }
+        (void)w.flag.load(relaxed);
+    });
+    EXPECT_EQ(verdict.failure, Failure::not_deterministic);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Litmus programs on engine G: threads that leave what they read, and the outcomes that were shown.
+// Litmus programs on engine G: threads that leave what they read, and the outcomes that were shown. Engine R runs each
+// program too, and may show nothing that engine G does not.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <set>
@@ -33,6 +35,7 @@ struct Shown {
     std::set<Outcome> outcomes;
     std::uint64_t count = 0;
     explore::Failure failure = explore::Failure::none;
+    bool exhaustive = false;
 
     // Some execution has these values at these places; -1: any.
     [[nodiscard]] bool has(const std::vector<int>& values, int x = -1, int y = -1) const {
@@ -49,7 +52,8 @@ struct Shown {
     }
 };
 
-inline Shown run(const std::vector<Body>& threads, Model model = Model::rc11) {
+using Engine = explore::Verdict (*)(const explore::Program&, const explore::Options&);
+inline Shown run_by(Engine engine, const std::vector<Body>& threads, Model model, std::uint64_t executions = 0) {
     Vars* vars = nullptr;
     Outcome now{};
     Shown shown;
@@ -64,10 +68,25 @@ inline Shown run(const std::vector<Body>& threads, Model model = Model::rc11) {
     };
     explore::Options options;
     options.model = model;
-    const explore::Verdict verdict = explore::explore_graphs(program, options);
+    options.max_executions = executions;
+    const explore::Verdict verdict = engine(program, options);
     shown.count = verdict.counts.complete;
     shown.failure = verdict.failure;
-    EXPECT_TRUE(verdict.exhaustive || !verdict.passed());
+    shown.exhaustive = verdict.exhaustive;
+    return shown;
+}
+
+inline Shown run(const std::vector<Body>& threads, Model model = Model::rc11) {
+    constexpr std::uint64_t kDrawn = 2000;
+    const Shown shown = run_by(&explore::explore_graphs, threads, model);
+    EXPECT_TRUE(shown.exhaustive || shown.failure != explore::Failure::none);
+    const Shown drawn = run_by(&explore::explore_random, threads, model, kDrawn);
+    EXPECT_EQ(drawn.failure, shown.failure);
+    EXPECT_FALSE(drawn.exhaustive);
+    if (shown.exhaustive) {
+        EXPECT_TRUE(
+            std::includes(shown.outcomes.begin(), shown.outcomes.end(), drawn.outcomes.begin(), drawn.outcomes.end()));
+    }
     return shown;
 }
 
