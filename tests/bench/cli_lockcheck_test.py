@@ -114,8 +114,7 @@ class Lockcheck(unittest.TestCase):
         changes = {each["change"] for each in found if each["caught"]}
         self.assertLessEqual({"wake in unlock left out", "sleep_prepare behind the re-check", "rmw release -> relaxed",
                               "load acquire -> relaxed", "store release -> relaxed"}, changes)
-        for each in found:
-            self.assertEqual(each["executions"] > 0, each["caught"], each)
+        self.assertEqual([each for each in found if each["caught"] == (each["failure"] == "none")], [])
 
     def test_a_broken_lock_is_not_mutated(self):
         text = self.run_tool("mutate", "--locks=broken", "--client=2w", status=1)
