@@ -30,7 +30,7 @@ struct Client {
     bool endless = false;  // one section after another, for ever
 };
 
-// "2r1wx2"; throws UsageError.
+// "2r1wx2", or "2r1w" or "2r1wx*" for sections without end where an engine can; throws UsageError.
 Client parse_client(std::string_view text);
 // Why this lock cannot serve the client; empty: it can.
 std::string unfit(const Client& client, const LockInfo& info);
