@@ -38,7 +38,7 @@ struct Client {
     [[nodiscard]] std::size_t threads() const { return roles.size() + rmap.size(); }
 };
 
-// "2r1wx2", "rmap:exit+walk"; throws UsageError.
+// "2r1wx2", or "2r1w" or "2r1wx*" for sections without end where an engine can; "rmap:exit+walk"; throws UsageError.
 Client parse_client(std::string_view text);
 // Why this lock cannot serve the client; empty: it can.
 std::string unfit(const Client& client, const LockInfo& info);

@@ -14,6 +14,7 @@
 #include "bench/errors.hpp"
 #include "bench/glob.hpp"
 #include "bench/lockcheck_cells.hpp"
+#include "bench/lockcheck_claims.hpp"
 #include "bench/lockcheck_mutate.hpp"
 #include "bench/nearest.hpp"
 #include "platform/explore/engines.hpp"
@@ -105,7 +106,8 @@ explore::Options options_of(const Raw& raw) {
     options.replay = raw.script;
     if (!raw.json && isatty(STDERR_FILENO) != 0) {
         options.progress = [&engine](const explore::Counts& counts, double seconds) {
-            fmt::print(stderr, "\r  {} {}, {:.0f} s ", counts.complete + counts.blocked + counts.cut, engine.counts,
+            fmt::print(stderr, "\r  {} {}, {:.0f} s ",
+                       engine.endless ? counts.states : counts.complete + counts.blocked + counts.cut, engine.counts,
                        seconds);
         };
     }
@@ -165,22 +167,64 @@ std::string terms(const Raw& raw, const explore::Verdict& verdict) {
                        verdict.loop_bound.empty() ? "" : ", loops cut at the bound of " + verdict.loop_bound);
 }
 
+// What was counted, and how far.
+std::string extent(const Raw& raw, const explore::Verdict& verdict) {
+    const explore::EngineKind& engine = engine_of(raw);
+    const explore::Counts& counts = verdict.counts;
+    if (engine.endless) {
+        return fmt::format("{} {}, depth {}", counts.states, engine.counts, counts.depth);
+    }
+    const std::string steps = raw.engine == "r" ? fmt::format(", {} steps", counts.events) : "";
+    return fmt::format("{} {}{}", verdict.passed() ? counts.complete : counts.complete + counts.blocked + counts.cut,
+                       engine.counts, steps);
+}
+
 std::string headline(const Raw& raw, const explore::Verdict& verdict) {
     const explore::Counts& counts = verdict.counts;
     if (!verdict.passed()) {
-        return fmt::format("BROKEN: {}: {}, after {} executions, {:.2f} s", to_string(verdict.failure), verdict.message,
-                           counts.complete + counts.blocked + counts.cut, verdict.seconds);
+        return fmt::format("BROKEN: {}: {}, after {}, {:.2f} s", to_string(verdict.failure), verdict.message,
+                           extent(raw, verdict), verdict.seconds);
     }
-    // Graphs that a loop's bound cut short were not followed to their end.
+    // Executions that a loop's bound cut short were not followed to their end.
     if (verdict.exhaustive && counts.cut == 0) {
-        return fmt::format("exhaustive: {} executions, {:.2f} s", counts.complete, verdict.seconds);
+        return fmt::format("exhaustive: {}, {:.2f} s", extent(raw, verdict), verdict.seconds);
     }
-    const std::string steps = raw.engine == "r" ? fmt::format(" {} steps,", counts.events) : "";
-    return fmt::format("bounded: {} executions,{} stopped by {}, {:.2f} s", counts.complete, steps,
+    return fmt::format("bounded: {}, stopped by {}, {:.2f} s", extent(raw, verdict),
                        verdict.exhaustive
                            ? fmt::format("the loop bound of {} in {} more", verdict.loop_bound, counts.cut)
                            : verdict.stopped_by,
                        verdict.seconds);
+}
+
+std::string times(std::uint64_t most) {
+    return most == explore::Waits::kEndless ? "without end" : fmt::format("at most {} times", most);
+}
+
+// What the lock does to those who wait, which need not be a fault.
+void print_waits(const explore::Verdict& verdict) {
+    for (const explore::Waits& waits : verdict.waits) {
+        fmt::print(
+            "  starvation of a {}: {}\n", waits.mode == Mode::read ? "reader" : "writer",
+            waits.may_starve ? fmt::format("possible, {}-step cycle, {}", waits.cycle, waits.replay) : "impossible");
+        fmt::print("  passed while it polls, by any one reader: {}; by any one writer: {}\n",
+                   times(waits.passed_by_readers), times(waits.passed_by_writers));
+    }
+}
+
+nlohmann::ordered_json waits_json(const explore::Verdict& verdict) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    const auto bound = [](std::uint64_t most) {
+        return most == explore::Waits::kEndless ? nlohmann::ordered_json() : nlohmann::ordered_json(most);
+    };
+    for (const explore::Waits& waits : verdict.waits) {
+        all.push_back({{"mode", waits.mode == Mode::read ? "read" : "write"},
+                       {"may_starve", waits.may_starve},
+                       {"cycle", waits.cycle},
+                       {"replay", waits.replay},
+                       {"passed_by_readers", bound(waits.passed_by_readers)},
+                       {"passed_by_writers", bound(waits.passed_by_writers)}});
+    }
+    return all;
 }
 
 nlohmann::ordered_json to_json(const Raw& raw, const LockInfo& info, const explore::Verdict& verdict) {
@@ -196,6 +240,9 @@ nlohmann::ordered_json to_json(const Raw& raw, const LockInfo& info, const explo
             {"failure", to_string(verdict.failure)},
             {"message", verdict.message},
             {"executions", verdict.counts.complete},
+            {"states", verdict.counts.states},
+            {"depth", verdict.counts.depth},
+            {"waits", waits_json(verdict)},
             {"blocked", verdict.counts.blocked},
             {"steps", verdict.counts.events},
             {"cut", verdict.counts.cut},
@@ -227,11 +274,13 @@ int run_command(const Raw& raw) {
             }
             continue;
         }
-        const explore::Verdict verdict = checker->check(client, options);
+        explore::Verdict verdict = checker->check(client, options);
+        judge_claims(checker->info, verdict);
         broken = broken || !verdict.passed();
         all.push_back(to_json(raw, checker->info, verdict));
         if (!raw.json) {
             fmt::print("{}: {} ({})\n", checker->info.name, headline(raw, verdict), terms(raw, verdict));
+            print_waits(verdict);
             if (!verdict.passed()) {
                 print_failure(raw, checker->info, verdict);
             }

@@ -59,7 +59,7 @@ class TicketLock {
     void lock(Token&) {
         P::preempt_off();
         // acquire (A1, pairs with R1): a ticket that is served at once is an entry without a wait.
-        const std::uint32_t word = word_.fetch_add(kNextOne, acquire);
+        const std::uint32_t word = word_.fetch_add(next_one(), acquire);
         const std::uint32_t mine = word >> 16U;
         if ((word & kOwnerMask) != mine) {
             wait_slow(mine);
@@ -71,7 +71,7 @@ class TicketLock {
         // relaxed: only a guess, the exchange below decides.
         const std::uint32_t word = word_.load(relaxed);
         // acquire (A2, pairs with R1): the last holder's writes are seen.
-        if ((word >> 16U) == (word & kOwnerMask) && word_.try_cas(word, word + kNextOne, acquire)) {
+        if ((word >> 16U) == (word & kOwnerMask) && word_.try_cas(word, word + next_one(), acquire)) {
             return true;
         }
         P::preempt_on();
@@ -82,7 +82,7 @@ class TicketLock {
         // relaxed: owner is ours alone to write (I2).
         const std::uint16_t owner = owner_field().load(relaxed);
         // release (R1, pairs with A1, A2, A3): the next holder sees all that this one did.
-        owner_field().put(owner, static_cast<std::uint16_t>(owner + 1U), release);
+        owner_field().put(owner, static_cast<std::uint16_t>(owner + ticket_step<P>()), release);
         P::preempt_on();
     }
 
@@ -97,9 +97,9 @@ class TicketLock {
     [[nodiscard]] bool is_constructed() const { return (word_.peek() >> 16U) == (word_.peek() & kOwnerMask); }
 
   private:
-    static constexpr std::uint32_t kNextOne = 0x10000;
     static constexpr std::uint32_t kOwnerMask = 0xffff;
 
+    static constexpr std::uint32_t next_one() { return std::uint32_t{ticket_step<P>()} << 16U; }
     auto owner_field() { return word_.template field<Field<0, 16>, SubWord::mixed>(); }
 
     [[gnu::noinline, gnu::cold]] void wait_slow(std::uint32_t mine) {

@@ -77,6 +77,17 @@ struct Field {
 // name.
 enum class SubWord : unsigned char { mixed, portable };
 
+// What separates two tickets of a counter of 16 bits that comes round: 1, unless a platform wants it to come round soon
+// and makes do with as few tickets as it has threads. Every platform has the same code then, and the same layout.
+template <class P>
+constexpr std::uint16_t ticket_step() {
+    if constexpr (requires { P::ticket_step(); }) {
+        return P::ticket_step();
+    } else {
+        return 1;
+    }
+}
+
 enum class Mode : unsigned char { read, write };
 inline constexpr std::size_t kModeCount = 2;
 

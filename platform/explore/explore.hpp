@@ -5,6 +5,7 @@
 // docs/explore.md.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "platform/explore/atomic.hpp"
@@ -108,6 +109,12 @@ struct Explore {
     static NodeId node_of(CpuId cpu) { return cpu & 1; }
     static Distance distance(CpuId a, CpuId b) {
         return a == b ? Distance::self : node_of(a) == node_of(b) ? Distance::same_node : Distance::other_package;
+    }
+
+    // As few tickets as are more than the threads: 4 for three of them.
+    static std::uint16_t ticket_step() {
+        constexpr std::uint32_t kTickets = 1U << 16U;
+        return static_cast<std::uint16_t>(kTickets / std::bit_ceil(explore::core->thread_count() + 1U));
     }
 
     static void event(Event) {}

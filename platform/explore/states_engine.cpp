@@ -60,13 +60,20 @@ void StatesEngine::search() {
         expand(next);
     }
     edge_begin_.push_back(edges_.size());
-    verdict_.exhaustive = verdict_.passed() && !full_;
+    if (!verdict_.passed()) {
+        return;
+    }
     if (full_) {
         verdict_.stopped_by = "store buffers of " + std::to_string(kMostBuffered);
-    } else if (verdict_.passed()) {
-        judge_long_run();
-        verdict_.exhaustive = verdict_.passed();
+        return;
     }
+    const bool cut = !locals_.loop_bound().empty();
+    verdict_.counts.cut = cut ? std::max<std::uint64_t>(verdict_.counts.cut, 1) : 0;
+    judge_progress();
+    for (ThreadId tid = 0; tid < threads_ && verdict_.passed() && !cut; ++tid) {
+        judge_waits(tid);
+    }
+    verdict_.exhaustive = verdict_.passed();
 }
 
 bool StatesEngine::out_of_budget(StateId next) {
@@ -74,7 +81,7 @@ bool StatesEngine::out_of_budget(StateId next) {
         verdict_.stopped_by = std::to_string(options_.max_executions) + " states";
         return true;
     }
-    constexpr std::size_t kMostStates = 60'000'000;  // about 6 GiB with their edges
+    constexpr std::size_t kMostStates = 40'000'000;  // about 4 GiB with their edges
     if (table_.size() >= kMostStates) {
         verdict_.stopped_by = "memory";
         return true;
@@ -199,7 +206,10 @@ void StatesEngine::judge_end(StateId state) {
         }
     }
     for (ThreadId tid = 0; tid < threads_; ++tid) {
-        locals_.run_to(table_.row(state)[tid]);
+        if (!locals_.run_to(table_.row(state)[tid])) {
+            compose(state, nullptr, locals_.fault().failure, locals_.fault().message);
+            return;
+        }
     }
     if (const Locals::Fault* const found = locals_.verify(); found != nullptr) {
         const Locals::Fault copy = *found;

@@ -132,7 +132,6 @@ class StatesEngine {
         std::vector<StateId> order;  // states, the last components first
         std::vector<StateId> begin;  // of each component in order, and the end
     };
-    void judge_long_run();
     template <class Inside, class Follows>
     Components components(Inside inside, Follows follows) const;
     void judge_progress();

@@ -73,16 +73,6 @@ StatesEngine::Components StatesEngine::components(Inside inside, Follows follows
     return found;
 }
 
-void StatesEngine::judge_long_run() {
-    judge_progress();
-    if (!verdict_.passed()) {
-        return;
-    }
-    for (ThreadId tid = 0; tid < threads_; ++tid) {
-        judge_waits(tid);
-    }
-}
-
 // From every state in which somebody has to go on, some way leads on without the help of those who need not.
 void StatesEngine::judge_progress() {
     const auto needed = [this](StateId state, const Edge& edge) {

@@ -80,11 +80,12 @@ LocalId Locals::first(ThreadId tid) {
     return firsts_.back();
 }
 
-// Leads a fiber to where it asks what `id` stands for.
-void Locals::lead_to(LocalId id) {
+// Leads a fiber to where it asks what `id` stands for. False where it does something else.
+bool Locals::lead_to(LocalId id) {
     if (stands_at_ == id || (locals_[id].twin != kNoLocal && stands_at_ == locals_[id].twin)) {
-        return;
+        return true;
     }
+    stands_at_ = kNoLocal;
     chain_.clear();
     for (LocalId at = id; at != kNoLocal; at = locals_[at].parent) {
         chain_.push_back(at);
@@ -96,8 +97,16 @@ void Locals::lead_to(LocalId id) {
     const ThreadId tid = locals_[id].tid;
     core_.resume(core_.thread(tid));
     leading_ = false;
+    if (event_ == Event::failed) {
+        return false;
+    }
+    if (cursor_ + 1 != chain_.size()) {
+        fault_ = {Failure::not_deterministic,
+                  "thread " + std::to_string(tid) + " ended, or stopped, before it had done all that it did before"};
+        return false;
+    }
     stands_at_ = id;
-    check(event_ != Event::failed && cursor_ + 1 == chain_.size(), "a thread did not do again what it did");
+    return true;
 }
 
 // Tells the thread that stands at `from`, or has not begun, one more answer.
@@ -222,8 +231,26 @@ LocalId Locals::polled_twin(LocalId id) {
 }
 
 const Outcome& Locals::learn(LocalId id, std::size_t way, ValueId value) {
-    lead_to(id);
-    const ThreadId tid = locals_[id].tid;
+    Outcome outcome;
+    if (lead_to(id)) {
+        outcome = ask(id, way, value);
+    } else {
+        outcome.kind = Outcome::Kind::fails;
+        outcome.next = static_cast<LocalId>(faults_.size());
+        faults_.push_back(fault_);
+    }
+    auto& outcomes = locals_[id].outcomes;
+    if (outcomes.size() <= way) {
+        outcomes.resize(way + 1);
+    }
+    if (outcomes[way].size() <= value) {
+        outcomes[way].resize(value + 1U);
+    }
+    return outcomes[way][value] = outcome;
+}
+
+// Of the fiber that stands there.
+Outcome Locals::ask(LocalId id, std::size_t way, ValueId value) {
     Outcome outcome;
     outcome.kind = Outcome::Kind::goes_on;
     std::uint64_t told = 0;
@@ -254,32 +281,28 @@ const Outcome& Locals::learn(LocalId id, std::size_t way, ValueId value) {
         }
     }
     if (outcome.kind == Outcome::Kind::goes_on) {
-        // What it does next is the same whether it has polled before or not.
-        auto& children = locals_[locals_[id].polled ? locals_[id].twin : id].children;
-        for (const auto& [what, child] : children) {
-            if (what == seen) {
-                outcome.next = child;
-            }
-        }
-        if (outcome.next == kNoLocal) {
-            outcome.next = go_on(tid, id, told);
-            if (outcome.next == kNoLocal) {
-                outcome.kind = Outcome::Kind::fails;
-                outcome.next = static_cast<LocalId>(faults_.size());
-                faults_.push_back(fault_);
-            } else {
-                children.emplace_back(seen, outcome.next);
-            }
+        follow(id, told, seen, outcome);
+    }
+    return outcome;
+}
+
+// To where this answer leads. What the thread does next is the same whether it has polled before or not.
+void Locals::follow(LocalId id, std::uint64_t told, std::uint64_t seen, Outcome& outcome) {
+    auto& children = locals_[locals_[id].polled ? locals_[id].twin : id].children;
+    for (const auto& [what, child] : children) {
+        if (what == seen) {
+            outcome.next = child;
+            return;
         }
     }
-    auto& outcomes = locals_[id].outcomes;
-    if (outcomes.size() <= way) {
-        outcomes.resize(way + 1);
+    outcome.next = go_on(locals_[id].tid, id, told);
+    if (outcome.next == kNoLocal) {
+        outcome.kind = Outcome::Kind::fails;
+        outcome.next = static_cast<LocalId>(faults_.size());
+        faults_.push_back(fault_);
+    } else {
+        children.emplace_back(seen, outcome.next);
     }
-    if (outcomes[way].size() <= value) {
-        outcomes[way].resize(value + 1U);
-    }
-    return outcomes[way][value] = outcome;
 }
 
 }  // namespace lockbench::explore

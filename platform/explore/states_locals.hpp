@@ -110,7 +110,7 @@ class Locals final : public Engine {
     }
     LocalId polled_twin(LocalId id);
     // Runs a thread to where it is, for what its code leaves with the host.
-    void run_to(LocalId id) { lead_to(id); }
+    bool run_to(LocalId id) { return lead_to(id); }
 
     struct Fault {
         Failure failure;
@@ -144,7 +144,9 @@ class Locals final : public Engine {
     using Facts = std::vector<std::uint64_t>;
 
     const Outcome& learn(LocalId id, std::size_t way, ValueId value);
-    void lead_to(LocalId id);
+    bool lead_to(LocalId id);
+    Outcome ask(LocalId id, std::size_t way, ValueId value);
+    void follow(LocalId id, std::uint64_t told, std::uint64_t seen, Outcome& outcome);
     LocalId go_on(ThreadId tid, LocalId from, std::uint64_t answer);
     LocalId add(ThreadId tid, LocalId from, std::uint64_t answer);
     void describe(Local& local, const Request& request);

@@ -84,6 +84,34 @@ class Lockcheck(unittest.TestCase):
         self.assertIn("nothing is broken", self.run_tool("replay", "--locks=mcs", "--client=1w", "aaaaaaaaa"))
         self.assertIn("cannot take", self.run_tool("replay", "--locks=mcs", "--client=1w", "aaaaaaaaaaaa", status=1))
 
+    def test_states_without_end(self):
+        text = self.run_tool("run", "--locks=ticket", "--client=3w", "--engine=s")
+        self.assertRegex(text, r"^ticket: exhaustive: \d+ states, depth \d+, [0-9.]+ s "
+                               r"\(engine s, model sc, client 3w, bound 1\)\n"
+                               r"  starvation of a writer: impossible\n"
+                               r"  passed while it polls, by any one reader: at most 0 times; "
+                               r"by any one writer: at most 1 times\n$")
+        text = self.run_tool("run", "--locks=qrwlock_2013", "--client=2r1w", "--engine=s")
+        self.assertRegex(text, r"starvation of a writer: possible, \d+-step cycle, \w+\(\w+\)\n")
+
+    def test_states_of_every_spinning_lock(self):
+        spinning = [lock["name"] for lock in json.loads(self.run_tool("list", "--json"))
+                    if lock["kind"] == "spin" and lock["name"] not in ("null", "broken", "rwlock_classic")]
+        for model in ("sc", "tso"):
+            found = self.verdicts("--locks=" + ",".join(spinning), "--client=1r1w", "--engine=s", "--model=" + model)
+            self.assertEqual({each["verdict"] for each in found}, {"exhaustive"}, found)
+            for each in found:
+                self.assertGreater(each["states"], 0)
+                self.assertEqual({waits["mode"] for waits in each["waits"]} - {"read", "write"}, set())
+                self.assertNotEqual(each["waits"], [])
+
+    def test_states_of_a_broken_lock(self):
+        text = self.run_tool("run", "--locks=broken", "--client=2w", "--engine=s", "--model=tso", status=1)
+        self.assertRegex(text, r"^broken: BROKEN: exclusion: thread \d (reads|writes) data at ")
+        command = re.search(r"(?m)^  replay: lockcheck (replay .*)$", text).group(1).split()
+        again = self.run_tool(*command, status=1)
+        self.assertEqual(again.split("\n")[1:], text.split("\n")[1:])
+
     def test_interrupted(self):
         with subprocess.Popen([TOOL, "run", "--locks=mcs,qrwlock", "--client=3r3w"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True) as tool:
@@ -178,8 +206,10 @@ class Lockcheck(unittest.TestCase):
                                 (("run", "--client=rmap:reclaim+walk"), "needs a child"),
                                 (("run", "--depth=65"), "depth"),
                                 (("run", "--client=2wx99"), "x1 to x16"),
+                                (("run", "--client=2wx-"), "x* for sections without end"),
                                 (("run", "--locks=tickett"), "ticket"),
-                                (("run", "--engine=z"), "there is g"),
+                                (("run", "--engine=z"), "there is g, s"),
+                                (("run", "--engine=s", "--model=rc11"), "engine s knows sc, tso"),
                                 (("run", "--model=tso"), "engine g knows rc11, sc"),
                                 (("replay", "--locks=*", "a"), "the one lock"),
                                 (("replay", "--locks=mcs"), "script is required")):

@@ -254,32 +254,103 @@ Body body_of(const std::vector<Operation>& operations, std::size_t first_result)
     };
 }
 
-// Under SC engines S and G agree on programs that nobody has thought of; under TSO nothing is shown that RC11 with these
-// orders forbids, and nothing is lost.
+// The machine itself, one operation or one buffered store at a time, and nothing else.
+class X86 {
+  public:
+    explicit X86(std::vector<std::vector<Operation>> threads) : threads_(std::move(threads)) {}
+    std::set<Outcome> run() {
+        State state;
+        state.next.resize(threads_.size());
+        state.results.resize(threads_.size());
+        state.buffers.resize(threads_.size());
+        from(state);
+        return outcomes_;
+    }
+
+  private:
+    struct State {
+        std::array<int, 2> memory{};
+        std::vector<std::size_t> next;
+        std::vector<std::size_t> results;
+        std::vector<std::vector<Operation>> buffers;
+        Outcome seen{};
+    };
+
+    void from(const State& state) {
+        bool done = true;
+        for (std::size_t tid = 0; tid < threads_.size(); ++tid) {
+            if (!state.buffers[tid].empty()) {
+                done = false;
+                State after = state;
+                const Operation store = after.buffers[tid].front();
+                after.buffers[tid].erase(after.buffers[tid].begin());
+                after.memory[store.on_y ? 1 : 0] = store.value;
+                from(after);
+            }
+            if (state.next[tid] < threads_[tid].size()) {
+                done = false;
+                take(state, tid);
+            }
+        }
+        if (done) {
+            Outcome outcome = state.seen;
+            outcome[litmus::kFinalX] = state.memory[0];
+            outcome[litmus::kFinalY] = state.memory[1];
+            outcomes_.insert(outcome);
+        }
+    }
+    void take(State state, std::size_t tid) {
+        const Operation operation = threads_[tid][state.next[tid]++];
+        auto& buffer = state.buffers[tid];
+        if (operation.kind >= 2 && !buffer.empty()) {
+            return;
+        }
+        int& word = state.memory[operation.on_y ? 1 : 0];
+        int read = word;
+        for (const Operation& store : buffer) {
+            read = store.on_y == operation.on_y ? store.value : read;
+        }
+        if (operation.kind == 1) {
+            buffer.push_back(operation);
+        } else if (operation.kind == 2) {
+            word += operation.value;
+        } else if (operation.kind == 3) {
+            read = word == 0 ? 1 : 0;
+            word = word == 0 ? operation.value : word;
+        }
+        if (operation.kind != 1 && operation.kind != 4) {
+            state.seen[2 * tid + state.results[tid]++] = read;
+        }
+        from(state);
+    }
+
+    std::vector<std::vector<Operation>> threads_;
+    std::set<Outcome> outcomes_;
+};
+
+// On programs that nobody has thought of: under SC what engine G shows, under TSO what the machine shows.
 TEST(StatesLitmus, RandomPrograms) {
     std::minstd_rand random(1);
-    for (int round = 0; round < 300; ++round) {
-        Threads threads;
+    for (int round = 0; round < 150; ++round) {
+        std::vector<std::vector<Operation>> threads(2);
+        Threads bodies;
         int value = 0;
         for (std::size_t tid = 0; tid < 2; ++tid) {
-            std::vector<Operation> operations;
             std::size_t results = 0;
-            while (operations.size() < 4) {
+            while (threads[tid].size() < 4) {
                 Operation operation{static_cast<int>(random() % 5), random() % 2 != 0, ++value};
                 const bool reads = operation.kind == 0 || operation.kind == 2 || operation.kind == 3;
                 if (!reads || results < 2) {
                     results += reads ? 1 : 0;
-                    operations.push_back(operation);
+                    threads[tid].push_back(operation);
                 }
             }
-            threads.push_back(body_of(operations, 2 * tid));
+            bodies.push_back(body_of(threads[tid], 2 * tid));
         }
-        const auto sc = shown(&explore::explore_states, threads, explore::Model::sc);
-        EXPECT_EQ(sc, shown(&explore::explore_graphs, threads, explore::Model::sc)) << round;
-        const auto tso = shown(&explore::explore_states, threads, explore::Model::tso);
-        const auto rc11 = shown(&explore::explore_graphs, threads, explore::Model::rc11);
-        EXPECT_TRUE(std::includes(tso.begin(), tso.end(), sc.begin(), sc.end())) << round;
-        EXPECT_TRUE(std::includes(rc11.begin(), rc11.end(), tso.begin(), tso.end())) << round;
+        EXPECT_EQ(shown(&explore::explore_states, bodies, explore::Model::sc),
+                  shown(&explore::explore_graphs, bodies, explore::Model::sc))
+            << round;
+        EXPECT_EQ(shown(&explore::explore_states, bodies, explore::Model::tso), X86(threads).run()) << round;
     }
 }
 
