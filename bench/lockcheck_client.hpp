@@ -30,10 +30,10 @@ inline constexpr std::string_view kRmapActions[] = {"fork", "exit",  "exits",   
 struct Client {
     std::string roles;  // one letter a thread
     unsigned sections = 1;
-    std::string text;              // as written
-    bool counted = false;          // it says how many sections
-    bool endless = false;          // one section after another, for ever
-    std::vector<RmapAction> rmap;  // one a thread, in the place of roles
+    std::string text;                   // as written
+    bool counted = false;               // it says how many sections
+    bool endless = false;               // one section after another, for ever
+    std::vector<RmapAction> rmap = {};  // one a thread, in the place of roles
 
     [[nodiscard]] std::size_t threads() const { return roles.size() + rmap.size(); }
 };
