@@ -20,7 +20,8 @@ target_compile_definitions(lockbench_flags INTERFACE LOCKBENCH_VERSION="${PROJEC
 # What the tool runs on, and apart from it the platforms on fibers (cooperative, explorer), the users of Boost.Context.
 file(GLOB platform_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/platform/*.cpp)
 file(GLOB coop_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/platform/coop_*.cpp
-    ${PROJECT_SOURCE_DIR}/platform/fiber.cpp ${PROJECT_SOURCE_DIR}/platform/explore/*.cpp)
+    ${PROJECT_SOURCE_DIR}/platform/fiber.cpp ${PROJECT_SOURCE_DIR}/platform/explore/*.cpp
+    ${PROJECT_SOURCE_DIR}/platform/sim/*.cpp)
 list(REMOVE_ITEM platform_sources ${coop_sources})
 add_library(lockbench_platform STATIC ${platform_sources})
 target_link_libraries(lockbench_platform PUBLIC lockbench_flags Threads::Threads)
