@@ -48,7 +48,7 @@ if(LOCKBENCH_BENCH)
     find_package(ZLIB REQUIRED)
     file(GLOB bench_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.cpp)
     list(REMOVE_ITEM bench_sources ${PROJECT_SOURCE_DIR}/bench/main.cpp)
-    list(FILTER bench_sources EXCLUDE REGEX "/(cells|lockcheck)_[a-z_]*\\.cpp$")
+    list(FILTER bench_sources EXCLUDE REGEX "/(cells|lockcheck|locksim)_[a-z_]*\\.cpp$")
     # What everything in bench/ is compiled with; the library and the slices of the registry share it without depending
     # on each other.
     add_library(lockbench_bench_usage INTERFACE)
@@ -67,6 +67,7 @@ if(LOCKBENCH_BENCH)
     include(lockbench_tool)
     if(LOCKBENCH_COOP)
         include(lockcheck_tool)
+        include(locksim_tool)
     endif()
 endif()
 

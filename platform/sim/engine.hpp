@@ -50,6 +50,9 @@ class Engine {
     }
     [[nodiscard]] const Traffic& traffic() const { return traffic_; }
     [[nodiscard]] const LineMap& line_map() const { return map_; }
+    // The longest time ahead for which a thread set itself a deadline, and the quantum if CPUs were shared.
+    [[nodiscard]] Time longest_timer() const { return longest_timer_; }
+    void note_timer(Time time) { longest_timer_ = longest_timer_ < time ? time : longest_timer_; }
     // A digest of all events so far.
     [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
     [[nodiscard]] std::uint64_t events() const { return events_; }
@@ -101,7 +104,7 @@ class Engine {
             !me.buffer.empty()) [[unlikely]] {
             write_slow(me, line, {address, value, bytes, site});
         } else {
-            commit(me, {address, value, bytes, site});
+            commit({address, value, bytes, site});
         }
     }
     // What the store buffer holds for exactly this location, if anything.
@@ -141,8 +144,6 @@ class Engine {
     void preempt_on(Thread& me);
 
   private:
-    friend struct Fibers;
-
     // Lines (lines.cpp).
     [[nodiscard]] std::size_t line_of(const void* address) const {
         const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(address) - arena_);
@@ -158,7 +159,7 @@ class Engine {
     void read_slow(Thread& me, std::size_t line, const void* address, std::uint32_t bytes, Site site);
     void own_slow(Thread& me, std::size_t line, const void* address, Site site);
     void write_slow(Thread& me, std::size_t line, const BufferedStore& store);
-    void commit(Thread& me, const BufferedStore& store);
+    void commit(const BufferedStore& store);
     void retire(Thread& me, Time at);
     Thread* completed(Request& request);
     void issue(Request& request, Thread& thread, std::size_t line, Access access, const void* address, Site site,
@@ -252,6 +253,7 @@ class Engine {
     std::vector<ThreadId> parked_;  // oldest first
     Traffic traffic_;
     LineMap map_;
+    Time longest_timer_ = 0;
     Time count_from_ = 0;
     Time count_to_ = UINT64_MAX;
 };

@@ -6,6 +6,7 @@
 // Data: to the requester, which does its access at once. Release: the requester tells the home, and only then is the
 // next request served; so a line that all want moves once in a whole latency, and its owner of the moment may hit it
 // for two legs of that time.
+#include <algorithm>
 #include <cstring>
 
 #include "platform/sim/engine.hpp"
@@ -80,7 +81,7 @@ void Engine::write_slow(Thread& me, std::size_t line, const BufferedStore& store
             sync(me);
         }
         if (me.buffer.empty() && lines_[line].exclusive == me.core + 1U) {
-            commit(me, store);
+            commit(store);
             return;
         }
     }
@@ -93,8 +94,7 @@ void Engine::write_slow(Thread& me, std::size_t line, const BufferedStore& store
     }
 }
 
-void Engine::commit(Thread& me, const BufferedStore& store) {
-    static_cast<void>(me);
+void Engine::commit(const BufferedStore& store) {
     std::memcpy(store.address, &store.value, store.bytes);
     wrote(store.address);
 }
@@ -108,7 +108,7 @@ void Engine::retire(Thread& me, Time at) {
             issue(me.store, me, line, Access::write, store.address, store.site, at);
             return;
         }
-        commit(me, store);
+        commit(store);
         me.buffer.pop_front();
     }
 }
@@ -135,18 +135,25 @@ Hop Engine::routed(const Line& line, std::uint16_t group, std::uint16_t from_gro
     return std::max({direct, hop_home(line, group), hop_home(line, from_group)});
 }
 
+// By groups and not by cores: there are few of them, and a burst of reads asks this for each.
 Engine::Holders Engine::others(std::size_t line, std::uint16_t core) const {
     Holders found;
     const std::uint64_t* bits = holders_ + line * words_;
-    for (std::size_t word = 0; word < words_; ++word) {
-        for (std::uint64_t left = bits[word]; left != 0; left &= left - 1) {
-            const auto other = static_cast<std::uint16_t>(word * 64 + static_cast<unsigned>(__builtin_ctzll(left)));
-            if (other != core) {
-                const Hop hop = routed(lines_[line], machine_.group_of_core[core], machine_.group_of_core[other]);
-                found.nearest = std::min(found.nearest, hop);
-                found.farthest = std::max(found.farthest, hop);
-                ++found.count;
-            }
+    const std::uint16_t own = machine_.group_of_core[core];
+    for (std::uint16_t group = 0; group < machine_.groups(); ++group) {
+        std::uint32_t copies = 0;
+        for (std::size_t at = first_core_[group]; at < first_core_[group + 1U];) {
+            const std::size_t end = std::min<std::size_t>((at / 64 + 1) * 64, first_core_[group + 1U]);
+            const std::uint64_t mask = (end - at == 64 ? 0 : std::uint64_t{1} << (end - at)) - 1;
+            copies += static_cast<std::uint32_t>(__builtin_popcountll(bits[at / 64] >> (at % 64) & mask));
+            at = end;
+        }
+        copies -= group == own && holds(line, core) ? 1 : 0;
+        if (copies != 0) {
+            const Hop hop = routed(lines_[line], own, group);
+            found.nearest = std::min(found.nearest, hop);
+            found.farthest = std::max(found.farthest, hop);
+            found.count += copies;
         }
     }
     return found;

@@ -72,7 +72,10 @@ struct Sim {
     }
 
     static Deadline never() { return {0}; }
-    static Deadline after(Nanoseconds ns) { return {now() + ns}; }
+    static Deadline after(Nanoseconds ns) {
+        sim::engine->note_timer(ns * sim::kPerNs);
+        return {now() + ns};
+    }
     static bool expired(Deadline deadline) { return deadline.fired(); }
     static Nanoseconds now() { return sim::engine->clock() / sim::kPerNs; }
     static Nanoseconds ticks_to_ns(std::uint64_t ticks) { return ticks; }

@@ -120,6 +120,7 @@ void Engine::switch_out(Thread& me, ThreadState state) {
 void Engine::arm_quantum(Processor& processor, CpuId cpu, Time at) {
     if (!processor.quantum_armed) {
         processor.quantum_armed = true;
+        note_timer(machine_.quantum);
         push(std::max(at, processor.slice_began + machine_.quantum), EventKind::quantum,
              static_cast<std::uint32_t>(cpu));
     }

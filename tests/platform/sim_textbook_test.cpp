@@ -84,8 +84,8 @@ TEST(Textbook, McsHandOverIsOneStoreAndOneReadHoweverManyWait) {
 
 TEST(Textbook, QspinlockHandOverDoesNotGrowWithItsQueue) {
     // Between two queues of different length the difference is hand-overs from head to head: three stores (unlock,
-    // locked by the head, the next head's flag) and three reads (the word by the head, the flag by the next, the word by
-    // the next).
+    // locked by the head, the next head's flag) and three reads (the word by the head, the flag and the word by the
+    // next).
     using Lock = QSpinLock<Sim, SubWord::mixed>;
     const Counted few = hand_overs<Lock>(8, 1000);
     const Counted many = hand_overs<Lock>(24, 1000);
