@@ -22,39 +22,6 @@ const WorkloadRunner* find_runner(const LockRunner& lock, std::string_view workl
     return nullptr;
 }
 
-// All combinations of the swept values of one workload; parameters that are not swept keep their default.
-std::vector<ParamValues> sweep_params(const WorkloadInfo& info, const std::vector<ParamSweep>& sweeps) {
-    std::vector<ParamValues> points = {default_params(info)};
-    for (const ParamSweep& sweep : sweeps) {
-        if (sweep.workload != &info) {
-            continue;
-        }
-        std::vector<ParamValues> next;
-        for (const ParamValues& point : points) {
-            for (const std::int64_t value : sweep.values) {
-                next.push_back(point);
-                next.back()[sweep.param] = value;
-            }
-        }
-        points = std::move(next);
-    }
-    return points;
-}
-
-// Which threads mostly read: those whose role's name says so. Roles are named by what they do to the lock under test.
-std::vector<bool> reading_threads(const WorkloadInfo& info, const ParamValues& params, std::uint32_t threads) {
-    std::vector<std::int64_t> shares;
-    for (const std::size_t param : info.share_param) {
-        shares.push_back(params[param]);
-    }
-    std::vector<bool> reads;
-    for (const RoleId role : assign_roles(threads, shares)) {
-        const std::string_view name = role == kEveryRole ? "" : info.roles[role];
-        reads.push_back(name == "reader" || name == "reclaim" || name == "migrate");
-    }
-    return reads;
-}
-
 void refuse_convoys(const std::vector<PlannedCell>& cells, std::uint32_t cpus) {
     std::vector<std::string> names;
     std::uint32_t threads = 0;
@@ -148,6 +115,37 @@ void shuffle_windows(RunPlan& plan) {
 json nodes_to_json(const std::vector<NodeId>& nodes) { return json(nodes); }
 
 }  // namespace
+
+std::vector<ParamValues> sweep_params(const WorkloadInfo& info, const std::vector<ParamSweep>& sweeps) {
+    std::vector<ParamValues> points = {default_params(info)};
+    for (const ParamSweep& sweep : sweeps) {
+        if (sweep.workload != &info) {
+            continue;
+        }
+        std::vector<ParamValues> next;
+        for (const ParamValues& point : points) {
+            for (const std::int64_t value : sweep.values) {
+                next.push_back(point);
+                next.back()[sweep.param] = value;
+            }
+        }
+        points = std::move(next);
+    }
+    return points;
+}
+
+std::vector<bool> reading_threads(const WorkloadInfo& info, const ParamValues& params, std::uint32_t threads) {
+    std::vector<std::int64_t> shares;
+    for (const std::size_t param : info.share_param) {
+        shares.push_back(params[param]);
+    }
+    std::vector<bool> reads;
+    for (const RoleId role : assign_roles(threads, shares)) {
+        const std::string_view name = role == kEveryRole ? "" : info.roles[role];
+        reads.push_back(name == "reader" || name == "reclaim" || name == "migrate");
+    }
+    return reads;
+}
 
 std::vector<const LockRunner*> RunPlan::locks() const {
     std::vector<const LockRunner*> found;

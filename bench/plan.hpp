@@ -85,6 +85,11 @@ struct HostPlacer {
         place;
 };
 
+// All combinations of the swept values of one workload; parameters that are not swept keep their default.
+std::vector<ParamValues> sweep_params(const WorkloadInfo& info, const std::vector<ParamSweep>& sweeps);
+// Which threads mostly read: those whose role's name says so. Roles are named by what they do to the lock under test.
+std::vector<bool> reading_threads(const WorkloadInfo& info, const ParamValues& params, std::uint32_t threads);
+
 // Throws UsageError or HostError.
 RunPlan make_plan(const RunOptions& options, const HostPlacer& host);
 

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <ctime>
 
+#include "bench/subtract_counts.hpp"
+
 namespace lockbench {
 namespace {
 
@@ -42,7 +44,8 @@ double wall_clock_seconds() {
     return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// Everything but the histograms and extremes: plain counts that grow.
+}  // namespace
+
 void subtract_counts(ThreadStats& stats, const ThreadStats& before) {
     for (std::size_t site = 0; site < kMaxSites; ++site) {
         for (std::size_t mode = 0; mode < kModeCount; ++mode) {
@@ -57,8 +60,6 @@ void subtract_counts(ThreadStats& stats, const ThreadStats& before) {
         stats.ops[i] -= before.ops[i];
     }
 }
-
-}  // namespace
 
 void TrialGate::wait_phase(Phase phase) const {
     spin_until([&] { return phase_.load(std::memory_order_acquire) >= phase; });

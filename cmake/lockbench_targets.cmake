@@ -20,7 +20,8 @@ target_compile_definitions(lockbench_flags INTERFACE LOCKBENCH_VERSION="${PROJEC
 # What the tool runs on, and apart from it the platforms on fibers (cooperative, explorer), the users of Boost.Context.
 file(GLOB platform_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/platform/*.cpp)
 file(GLOB coop_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/platform/coop_*.cpp
-    ${PROJECT_SOURCE_DIR}/platform/fiber.cpp ${PROJECT_SOURCE_DIR}/platform/explore/*.cpp)
+    ${PROJECT_SOURCE_DIR}/platform/fiber.cpp ${PROJECT_SOURCE_DIR}/platform/explore/*.cpp
+    ${PROJECT_SOURCE_DIR}/platform/sim/*.cpp)
 list(REMOVE_ITEM platform_sources ${coop_sources})
 add_library(lockbench_platform STATIC ${platform_sources})
 target_link_libraries(lockbench_platform PUBLIC lockbench_flags Threads::Threads)
@@ -47,7 +48,7 @@ if(LOCKBENCH_BENCH)
     find_package(ZLIB REQUIRED)
     file(GLOB bench_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.cpp)
     list(REMOVE_ITEM bench_sources ${PROJECT_SOURCE_DIR}/bench/main.cpp)
-    list(FILTER bench_sources EXCLUDE REGEX "/(cells|lockcheck)_[a-z_]*\\.cpp$")
+    list(FILTER bench_sources EXCLUDE REGEX "/(cells|lockcheck|locksim)_[a-z_]*\\.cpp$")
     # What everything in bench/ is compiled with; the library and the slices of the registry share it without depending
     # on each other.
     add_library(lockbench_bench_usage INTERFACE)
@@ -66,6 +67,7 @@ if(LOCKBENCH_BENCH)
     include(lockbench_tool)
     if(LOCKBENCH_COOP)
         include(lockcheck_tool)
+        include(locksim_tool)
     endif()
 endif()
 

@@ -7,7 +7,7 @@ LAYERS = ("platform", "locks", "workloads", "bench")  # each may include itself 
 TEMPLATES = ("locks", "workloads")  # the layers whose text runs on every platform
 # Adapters of a library's locks exist on the native platform alone: they may use what that library needs.
 NATIVE_ONLY = re.compile(r"locks/(native_only|[a-z0-9_]*peers[a-z0-9_]*)\.hpp$")
-PLATFORMS = re.compile(r"platform/((native|coop|fiber|site)[a-z0-9_]*|explore/[a-z0-9_]*)\.hpp$")
+PLATFORMS = re.compile(r"platform/((native|coop|fiber|site)[a-z0-9_]*|(explore|sim)/[a-z0-9_]*)\.hpp$")
 BENCH_LIBRARIES = re.compile(r"^(hwloc|numa|numaif|papi|benchmark)\b")
 EFFECT_HEADERS = re.compile(
     r"^(atomic|thread|mutex|shared_mutex|condition_variable|semaphore|latch|barrier|future|stop_token|chrono|random|"
