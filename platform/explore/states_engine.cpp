@@ -17,7 +17,7 @@ StatesEngine::StatesEngine(const Program& program, const Options& options)
       tso_(options.model == Model::tso),
       locals_(program, options),
       threads_(program.threads),
-      ended_slot_(threads_ * (tso_ ? 2U : 1U)),
+      ended_slot_(std::size_t{threads_} * (tso_ ? 2U : 1U)),
       first_place_(ended_slot_ + 1),
       table_(first_place_) {
     check(options.model != Model::rc11, "engine s knows sc and tso");

@@ -2,9 +2,9 @@
 // What each thread of a program can be at: its local states, learned by letting it run alone.
 //
 // A thread is deterministic but for what its operations answer. So where it stands is known by what it was told since
-// the last point at which it forgets (its start, a checkpoint, the head of a Retry loop), and the step from there by the
-// next answer. Each local state is made once: its fiber is led there by the answers that led there first, told one more,
-// and followed to its next operation. After that the search goes through tables and runs no code of the program.
+// the last point at which it forgets (its start, a checkpoint, the head of a Retry loop), and its next step by the next
+// answer. Each local state is made once: its fiber is led there by the answers that led there first, told one more, and
+// followed to its next operation. After that the search goes through tables and runs no code of the program.
 #pragma once
 
 #include <cstdint>

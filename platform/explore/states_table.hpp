@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// All states that were found, each once, and how each was reached first. A state is a row of numbers: the threads' local
-// states, their store buffers, then the values of all places, 0 being what a place had first. So the rows of states that
-// were found before a place was known are right as they are: they end in zeros.
+// All states that were found, each once. A state is a row of numbers: the threads' local states, their store buffers,
+// then the values of all places, 0 being what a place had first. So the rows of states that were found before a place
+// was known are right as they are: they end in zeros.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Litmus programs on engine S: under SC it must show what engine G shows, under TSO that and what x86's store buffers add.
+// Litmus programs on engine S: under SC it must show what engine G shows, under TSO that and what x86's store buffers
+// add.
 #include <gtest/gtest.h>
 
 #include <algorithm>

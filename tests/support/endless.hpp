@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Programs for engine S: threads that go through one section after another, for ever or so often, and forget in between.
+// Programs for engine S: threads that go through one section after another, for ever or so often, and forget what they
+// saw in between.
 #pragma once
 
 #include <cstdint>
