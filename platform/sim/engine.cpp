@@ -45,8 +45,9 @@ Engine::Engine(const Machine& machine, const std::vector<ThreadPlace>& threads, 
     arena_ = static_cast<std::byte*>(map(kArenaBytes, kArenaWish));
     lines_ = static_cast<Line*>(map(kArenaLines * sizeof(Line)));
     holders_ = static_cast<std::uint64_t*>(map(kArenaLines * words_ * sizeof(std::uint64_t)));
-    for (std::uint16_t core = 0; core < machine.cores(); ++core) {
-        first_core_.resize(std::max<std::size_t>(first_core_.size(), machine.group_of_core[core] + 1U), core);
+    for (std::size_t core = 0; core < machine.cores(); ++core) {
+        first_core_.resize(std::max<std::size_t>(first_core_.size(), machine.group_of_core[core] + 1U),
+                           static_cast<std::uint16_t>(core));
     }
     first_core_.push_back(static_cast<std::uint16_t>(machine.cores()));
     RandomStream seeds(seed);

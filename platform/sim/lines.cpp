@@ -140,7 +140,7 @@ Engine::Holders Engine::others(std::size_t line, std::uint16_t core) const {
     Holders found;
     const std::uint64_t* bits = holders_ + line * words_;
     const std::uint16_t own = machine_.group_of_core[core];
-    for (std::uint16_t group = 0; group < machine_.groups(); ++group) {
+    for (std::size_t group = 0; group < machine_.groups(); ++group) {
         std::uint32_t copies = 0;
         for (std::size_t at = first_core_[group]; at < first_core_[group + 1U];) {
             const std::size_t end = std::min<std::size_t>((at / 64 + 1) * 64, first_core_[group + 1U]);
@@ -150,7 +150,7 @@ Engine::Holders Engine::others(std::size_t line, std::uint16_t core) const {
         }
         copies -= group == own && holds(line, core) ? 1 : 0;
         if (copies != 0) {
-            const Hop hop = routed(lines_[line], own, group);
+            const Hop hop = routed(lines_[line], own, static_cast<std::uint16_t>(group));
             found.nearest = std::min(found.nearest, hop);
             found.farthest = std::max(found.farthest, hop);
             found.count += copies;

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
-#include <memory>
 #include <vector>
 
 #include "platform/ctx.hpp"
@@ -93,13 +93,15 @@ template <class L>
 class LockUser {
   public:
     explicit LockUser(ThreadId tid)
-        : stats_(std::make_unique<ThreadStats>()),
-          ctx_(tid, 1, 0, *stats_, nullptr),
-          token_(sim::make_local<typename L::Token>(ctx_)) {}
+        : ctx_(tid, 1, 0, kept().emplace_back(), nullptr), token_(sim::make_local<typename L::Token>(ctx_)) {}
     [[nodiscard]] typename L::Token& token() { return token_; }
 
   private:
-    std::unique_ptr<ThreadStats> stats_;
+    // Not on a fiber's stack, which is abandoned where a run cannot end.
+    static std::deque<ThreadStats>& kept() {
+        static std::deque<ThreadStats> all;
+        return all;
+    }
     Ctx<Sim> ctx_;
     typename L::Token& token_;
 };
