@@ -147,16 +147,13 @@ class Runner {
             } else if (end.exit_code != kExitFailed) {
                 failures_.push_back(fmt::format("block {}: the process {} between two windows", block, end.text));
             }
-            if (!in_flight.has_value() && !progressed_) {
-                if (fruitless) {
-                    fmt::print(stderr, "lockbench: the process of block {} {} before it measured anything.\n", block,
-                               end.text);
-                    return kExitFailed;
-                }
-                fruitless = true;
-            } else {
-                fruitless = false;
+            const bool nothing = !in_flight.has_value() && !progressed_;
+            if (nothing && fruitless) {
+                fmt::print(stderr, "lockbench: the process of block {} {} before it measured anything.\n", block,
+                           end.text);
+                return kExitFailed;
             }
+            fruitless = nothing;
             progressed_ = false;
         }
         return kExitDone;

@@ -23,10 +23,10 @@ using nlohmann::json;
 constexpr std::int64_t kBatch = 2048;
 // Length of one calibrated run; the spread comes from the blocks, each a process of its own.
 constexpr double kMinTime = 0.002;
-// Spaced costs are differences of two times many times as long, and what a neighbour on the core or the clock rate does
-// to the CPU moves both. So gap, lock and floor are measured within some three milliseconds, every second time in the
-// reverse order, which takes out a drift; round for round over all cases, so that a bad second falls on all of them; and
-// of a case's rounds those count that took least time in all, for in them nothing disturbed any of the three.
+// Spaced costs are differences of two times many times as long, and what a neighbour on the core or the clock rate
+// does to the CPU moves both. So gap, lock and floor are measured within some three milliseconds, every second time in
+// the reverse order, which takes out a drift; round for round over all cases, so that a bad second falls on all of
+// them; and of a case's rounds those count that took least time in all, for in them nothing disturbed any of the three.
 constexpr std::size_t kSpacedRounds = 41;
 constexpr std::size_t kRoundsThatCount = 11;
 constexpr double kSpacedTime = 0.0005;

@@ -10,7 +10,8 @@ foreach(slice RANGE ${last_slice})
     add_library(lockbench_cells_${slice} OBJECT ${PROJECT_SOURCE_DIR}/bench/cells_slice.cpp)
     target_compile_definitions(lockbench_cells_${slice} PRIVATE LOCKBENCH_SLICE=${slice}
         LOCKBENCH_SLICES=${LOCKBENCH_SLICES})
-    # Where a function or a loop happens to begin within a cache line is worth a few cycles, and is no property of a lock.
+    # Where a function or a loop happens to begin within a cache line is worth a few cycles, and is no property of a
+    # lock.
     target_compile_options(lockbench_cells_${slice} PRIVATE -falign-functions=64 -falign-loops=64)
     target_link_libraries(lockbench_cells_${slice} PRIVATE lockbench_bench_usage)
     target_sources(lockbench_cells PRIVATE $<TARGET_OBJECTS:lockbench_cells_${slice}>)

@@ -147,6 +147,7 @@ class Lockcheck(unittest.TestCase):
     def test_a_broken_lock_is_not_mutated(self):
         text = self.run_tool("mutate", "--locks=broken", "--client=2w", status=1)
         self.assertIn("broken: not mutated, broken as it is: ", text)
+
     def test_engine_r_is_bounded(self):
         text = self.run_tool("run", "--locks=mcs", "--engine=r", "--client=3w", "--budget=10")
         self.assertRegex(text, r"^mcs: bounded: 10 executions, \d+ steps, stopped by 10 executions, [0-9.]+ s "
