@@ -119,8 +119,8 @@ class Runner {
         return true;
     }
 
-    // A child that dies takes the window in flight with it; that window is recorded as killed and the block goes on in
-    // a new child. Two that die one after the other before they measured anything end the run.
+    // A child that dies takes the window in flight with it, which is recorded as killed; the block goes on in a new
+    // child. Two in a row that measured nothing end the run.
     int run_block(std::uint32_t block) {
         bool fruitless = false;
         while (!block_done(block) && !interrupted) {
@@ -149,8 +149,7 @@ class Runner {
             }
             const bool nothing = !in_flight.has_value() && !progressed_;
             if (nothing && fruitless) {
-                fmt::print(stderr, "lockbench: the process of block {} {} before it measured anything.\n", block,
-                           end.text);
+                fmt::print(stderr, "lockbench: block {}'s process {} before it measured anything.\n", block, end.text);
                 return kExitFailed;
             }
             fruitless = nothing;
@@ -190,7 +189,7 @@ class Runner {
         failures_.push_back(
             fmt::format("{} {} {} threads: {}", cell.workload->info->name, cell.lock->info.name, cell.threads, text));
         if (orders_done(files_).count(order) != 0) {
-            return;  // it died between its last line and telling so
+            return;  // it died before it told so
         }
         WindowWriter(files_.windows_jsonl()).append(killed_window(plan_, window, text));
     }
