@@ -111,6 +111,7 @@ Measured measured(const Case& one, std::size_t index, std::map<std::string, Coll
     rounds.resize(std::min(rounds.size(), kRoundsThatCount));
     const auto middle = [&rounds](double Measured::*part) {
         std::vector<double> values;
+        values.reserve(rounds.size());
         for (const Measured& round : rounds) {
             values.push_back(round.*part);
         }
