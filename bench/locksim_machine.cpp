@@ -134,7 +134,7 @@ void take_legs(const MachineNode& node, sim::Machine& machine) {
 }
 
 void take_costs(const MachineNode& node, sim::Machine& machine) {
-    const std::pair<std::string_view, sim::Time sim::Machine::*> kCosts[] = {
+    const std::pair<std::string_view, sim::Time sim::Machine::*> costs[] = {
         {"occupy_read_ns", &sim::Machine::occupy_read},
         {"ack_ns", &sim::Machine::ack},
         {"op_ns", &sim::Machine::op},
@@ -147,7 +147,7 @@ void take_costs(const MachineNode& node, sim::Machine& machine) {
     };
     node.require({"occupy_read_ns", "ack_ns", "op_ns", "load_ns", "store_ns", "rmw_ns", "fence_ns", "pause_ns",
                   "poll_ns", "store_buffer", "jitter_permille"});
-    for (const auto& [name, member] : kCosts) {
+    for (const auto& [name, member] : costs) {
         machine.*member = node.at(name).time(1e5);
     }
     // A loop whose turns take no time would never end.
@@ -161,7 +161,7 @@ void take_costs(const MachineNode& node, sim::Machine& machine) {
 }
 
 void take_scheduler(const MachineNode& node, sim::Machine& machine) {
-    const std::pair<std::string_view, sim::Time sim::Machine::*> kCosts[] = {
+    const std::pair<std::string_view, sim::Time sim::Machine::*> costs[] = {
         {"syscall_ns", &sim::Machine::syscall},   {"context_switch_ns", &sim::Machine::context_switch},
         {"wake_ns", &sim::Machine::wake},         {"wake_latency_ns", &sim::Machine::wake_latency},
         {"quantum_ns", &sim::Machine::quantum},   {"ipi_ns", &sim::Machine::ipi},
@@ -169,7 +169,7 @@ void take_scheduler(const MachineNode& node, sim::Machine& machine) {
     };
     node.require(
         {"syscall_ns", "context_switch_ns", "wake_ns", "wake_latency_ns", "quantum_ns", "ipi_ns", "allocate_ns"});
-    for (const auto& [name, member] : kCosts) {
+    for (const auto& [name, member] : costs) {
         machine.*member = node.at(name).time(1e9);
     }
     if (machine.quantum <= machine.context_switch) {
@@ -182,11 +182,11 @@ void take_scheduler(const MachineNode& node, sim::Machine& machine) {
 SimMachine parse_sim_machine(const std::string& text, const std::string& file) {
     SimMachine result;
     try {
-        result.file = nlohmann::json::parse(text);
+        result.file = std::make_shared<const nlohmann::json>(nlohmann::json::parse(text));
     } catch (const nlohmann::json::parse_error& error) {
         throw UsageError(fmt::format("{}: it is not JSON, at byte {}.", file, error.byte));
     }
-    const MachineNode root(result.file, file, "");
+    const MachineNode root(*result.file, file, "");
     root.require({"schema_version", "name", "summary", "topology", "package_hops", "protocol", "through_home",
                   "clock_ghz", "latency", "legs", "costs", "scheduler"});
     static_cast<void>(root.number("schema_version", 1, 1));

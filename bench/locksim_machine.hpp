@@ -5,6 +5,7 @@
 // sentence about it; docs/simulate.md describes the fields. What is wrong is a UsageError that names file and field.
 #pragma once
 
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -19,7 +20,7 @@ struct SimMachine {
     std::string summary;
     Topology topology;
     sim::Machine numbers;
-    nlohmann::json file;  // as it was read
+    std::shared_ptr<const nlohmann::json> file;  // as it was read
 };
 
 struct ShippedMachine {

@@ -111,7 +111,7 @@ std::uint32_t MachineNode::count(std::uint32_t least, std::uint32_t most) const 
 
 std::string MachineNode::word(std::initializer_list<std::string_view> words) const {
     require_source({"value"});
-    const std::string value = at("value").text();
+    std::string value = at("value").text();
     if (words.size() != 0 && !among(value, std::span(words.begin(), words.size()))) {
         at("value").fail(fmt::format("is '{}', none of {}", value, fmt::join(words, ", ")));
     }

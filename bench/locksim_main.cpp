@@ -62,7 +62,7 @@ nlohmann::json machines_json() {
         list.push_back({{"name", shipped.name},
                         {"summary", machine.summary},
                         {"cpus", machine.topology.cpus.size()},
-                        {"file", machine.file}});
+                        {"file", *machine.file}});
     }
     return list;
 }

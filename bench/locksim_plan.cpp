@@ -66,6 +66,7 @@ std::vector<std::uint32_t> chosen_threads(const std::vector<std::string>& texts,
         return placer.auto_threads;
     }
     std::vector<std::uint32_t> threads;
+    threads.reserve(texts.size());
     for (const std::string& text : texts) {
         threads.push_back(static_cast<std::uint32_t>(parse_number("--threads", text, 1, kMaxThreads - 1, "threads")));
     }

@@ -234,7 +234,7 @@ json run_json(const SimPlan& plan, const SimMachine& machine, const std::vector<
     host["warnings"] = json::array();
     return {{"schema_version", 1},     {"tool", "locksim"},   {"tool_version", LOCKBENCH_VERSION},
             {"command", command},      {"status", "running"}, {"started_at", utc_now("%Y-%m-%dT%H:%M:%SZ")},
-            {"finished_at", nullptr},  {"host", host},        {"machine", machine.file},
+            {"finished_at", nullptr},  {"host", host},        {"machine", *machine.file},
             {"plan", plan_json(plan)}, {"locks", locks},      {"workloads", workloads}};
 }
 
@@ -247,6 +247,7 @@ bool supervise(const SimPlan& plan, const SimMachine& machine, Recorder& recorde
     bool alive = true;
     while (!workers.empty() && !interrupted) {
         std::vector<pollfd> ready;
+        ready.reserve(workers.size());
         for (const auto& worker : workers) {
             ready.push_back({worker->descriptor(), POLLIN, 0});
         }
