@@ -14,8 +14,8 @@
 //   wake, head writer:  +kWrite (-kWaiting if alone) if nobody was active, take it off the list, clear its task
 //   wake, head readers: units for all leading readers (-kWaiting if that empties the list), clear their tasks
 // I5  A queued waiter gets the lock only from another thread, in the order of the list: nobody passes a sleeper, and
-//     between the release and the moment the sleeper runs, the lock is idle. Who stands in no list yet is in the order of
-//     the wait_lock: that of the .yield build has none, so that its claim is less.
+//     between the release and the moment the sleeper runs, the lock is idle. Who stands in no list yet is in the order
+//     of the wait_lock: that of the .yield build has none, so that its claim is less.
 #pragma once
 
 #include <cstddef>
