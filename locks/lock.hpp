@@ -34,10 +34,9 @@ enum class WaitKind : unsigned char { spin, sleep };
 
 // What a lock promises about order. Each is a claim with a test (and, later, with an exploration).
 enum class Fairness : unsigned char {
-    fifo,              // strict arrival order, readers of a run together
-    fifo_after_claim,  // FIFO but for one step before the line: qspinlock's pending bit, qrwlock's fast
-                       // paths, a wait_lock without order
-    stealing,          // running threads may pass waiters without bound
+    fifo,               // strict arrival order, readers of a run together
+    fifo_after_claim,   // FIFO but for one step before the line (pending bit, fast path, wait_lock without order)
+    stealing,           // running threads may pass waiters without bound
     reader_preference,  // readers pass waiting writers without bound
     writer_preference,  // writers pass waiting readers without bound
     unfair,             // no order at all
