@@ -190,6 +190,7 @@ json plan_json(const SimPlan& plan) {
                          {"lock", cell.lock->info.name},
                          {"workload", cell.workload->info->name},
                          {"params", params_to_json(*cell.workload->info, cell.params)},
+                         {"placement", plan.placement},
                          {"threads", cell.threads},
                          {"cpus", cell.place.cpus}});
     }

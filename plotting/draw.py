@@ -77,10 +77,21 @@ def frame(figure, legend=True, bottom=0.0):
     figure.get_layout_engine().set(rect=(0, foot / height, 1, 1 - (head + foot) / height), w_pad=0.08, h_pad=0.06)
 
 
+# Spacing of columns and length of handles, in font sizes, and the font's size in points: the first that fits is taken.
+TOP_LEGENDS = ((1.4, 2.0, 8), (0.9, 1.3, 8), (0.7, 1.0, 7), (0.5, 0.8, 6))
+
+
 def top_legend(figure, handles):
-    legend = figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.004, 1 - 0.29 / figure.get_figheight()),
-                           ncol=len(handles), frameon=False, borderaxespad=0, handletextpad=0.5, columnspacing=1.4)
-    legend.set_in_layout(False)
+    """One row below the title, as wide as the figure at most."""
+    for spacing, length, size in TOP_LEGENDS:
+        legend = figure.legend(handles=handles, loc="upper left", ncol=len(handles), frameon=False, borderaxespad=0,
+                               bbox_to_anchor=(0.004, 1 - 0.29 / figure.get_figheight()), handletextpad=0.5,
+                               columnspacing=spacing, handlelength=length, fontsize=size)
+        legend.set_in_layout(False)
+        fits = legend.get_window_extent(figure.canvas.get_renderer()).x1 <= figure.bbox.x1
+        if fits or (spacing, length, size) == TOP_LEGENDS[-1]:
+            return
+        legend.remove()
 
 
 def bottom_legend(figure, handles, columns):

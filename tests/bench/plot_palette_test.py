@@ -8,7 +8,14 @@ import numpy
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent))
 
-from plotting import palette  # noqa: E402
+import matplotlib  # noqa: E402
+
+matplotlib.use("Agg")
+from matplotlib import pyplot  # noqa: E402
+from matplotlib.patches import Patch  # noqa: E402
+
+from plotting import draw, palette  # noqa: E402
+from plotting.transfers import DISTANCES  # noqa: E402
 
 
 class PaletteTest(unittest.TestCase):
@@ -36,6 +43,14 @@ class PaletteTest(unittest.TestCase):
                 for other, (colour2, shape2) in known[:at]:
                     apart = numpy.linalg.norm(self.lab(colour, sight) - self.lab(colour2, sight))
                     self.assertTrue(shape != shape2 or apart > 20, f"{sight}: {lock} and {other}: {shape}, {apart:.0f}")
+
+    def test_a_legend_is_no_wider_than_its_figure(self):
+        for width in (5, 6.2, 9):
+            figure = pyplot.figure(figsize=(width, 2))
+            draw.top_legend(figure, [Patch(label=name.replace("_", " ")) for name in DISTANCES])
+            legend, = figure.legends
+            self.assertLessEqual(legend.get_window_extent(figure.canvas.get_renderer()).x1, figure.bbox.x1)
+            pyplot.close(figure)
 
     def test_style_is_of_the_lock_alone(self):
         self.assertEqual(palette.of("rwsem_3_8", "rwsem"), ("#d55e00", "v"))
