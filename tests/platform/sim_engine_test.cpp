@@ -175,7 +175,7 @@ TEST(SimEngine, ADeadlockSaysWhoWaitsForWhom) {
     auto& lock = stage.make<TicketLock<Sim>>();
     EXPECT_EQ(stage.run([&](ThreadId tid) {
         LockUser<TicketLock<Sim>> user(tid);
-        Sim::compute(tid * 1000);
+        Sim::compute(Nanoseconds{tid} * 1000);
         Sim::mark(Mark::doorway, &lock, Mode::write);
         lock.lock(user.token());
         Sim::mark(Mark::acquired, &lock, Mode::write);

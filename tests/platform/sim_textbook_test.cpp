@@ -43,14 +43,14 @@ template <class L>
 Counted hand_overs(std::uint16_t threads, Nanoseconds hold_ns = 0) {
     Stage stage(small_machine(2, threads), threads);
     auto& lock = stage.make<L>();
-    const sim::Time all_wait = threads * 20'000 * kNs;
+    const sim::Time all_wait = sim::Time{threads} * 20'000 * kNs;
     stage.engine().count_between(all_wait, UINT64_MAX);
     sim::Time last = 0;
     EXPECT_EQ(stage.run([&](ThreadId tid) {
         LockUser<L> user(tid);
-        Sim::compute(tid * 10'000);
+        Sim::compute(Nanoseconds{tid} * 10'000);
         lock.lock(user.token());
-        Sim::compute(tid == 0 ? threads * 20'000 : hold_ns);
+        Sim::compute(tid == 0 ? Nanoseconds{threads} * 20'000 : hold_ns);
         lock.unlock(user.token());
         last = std::max(last, sim::self_thread->now);
     }),

@@ -192,8 +192,10 @@ TEST(StatesFaults, LoopsThatUndoWhatTheyDid) {
 
 TEST(StatesFaults, EffectLoopsEndAtTheirBound) {
     const explore::Verdict verdict = run([&](World& w, ThreadId tid) {
-        for (P::EffectLoop<3> loop; tid == 0; loop.again()) {
-            w.flag.add(1, relaxed);
+        if (tid == 0) {
+            for (P::EffectLoop<3> loop;; loop.again()) {
+                w.flag.add(1, relaxed);
+            }
         }
     });
     EXPECT_TRUE(verdict.passed());

@@ -104,10 +104,10 @@ TEST(StatesGolden, Ttas) {
 // Four tickets to begin with; an order of those in the queue; and the first of these waits, has read, or is to write.
 TEST(StatesGolden, Ticket) {
     const Verdict verdict = exclusive<ShortTicket<P>>(3, 0, Model::sc);
-    proves(verdict, 4 * (1 + 3 * (3 + 6 + 6)));
+    proves(verdict, 4UL * (1 + 3 * (3 + 6 + 6)));
     EXPECT_FALSE(waits_in(verdict, Mode::write).may_starve);
     EXPECT_EQ(waits_in(verdict, Mode::write).passed_by_writers, 1U);
-    proves(exclusive<ShortTicket<P>>(2, 0, Model::sc), 4 * (1 + 3 * (2 + 2)));
+    proves(exclusive<ShortTicket<P>>(2, 0, Model::sc), 4UL * (1 + 3 * (2 + 2)));
     proves(exclusive<ShortTicket<P>>(3, 0, Model::tso), 244);
 }
 

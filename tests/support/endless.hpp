@@ -46,7 +46,7 @@ void section(const void* lock, Mode mode, Lock lock_it, Body body, Unlock unlock
 
 // One thread's section over and over; `times` 0: for ever.
 template <class Shared, class Section>
-Verdict explore_sections(ThreadId threads, unsigned times, Section one, Options options) {
+Verdict explore_sections(ThreadId threads, unsigned times, Section one, const Options& options) {
     Shared* shared = nullptr;
     Program program;
     program.threads = threads;

@@ -78,7 +78,7 @@ inline Shown run_by(Engine engine, const std::vector<Body>& threads, Model model
 
 inline Shown run(const std::vector<Body>& threads, Model model = Model::rc11) {
     constexpr std::uint64_t kDrawn = 2000;
-    const Shown shown = run_by(&explore::explore_graphs, threads, model);
+    Shown shown = run_by(&explore::explore_graphs, threads, model);
     EXPECT_TRUE(shown.exhaustive || shown.failure != explore::Failure::none);
     const Shown drawn = run_by(&explore::explore_random, threads, model, kDrawn);
     EXPECT_EQ(drawn.failure, shown.failure);
