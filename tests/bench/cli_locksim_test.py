@@ -64,8 +64,9 @@ class Locksim(unittest.TestCase):
             self.assertTrue(window["checks"]["passed"], window["checks"])
             self.assertGreater(window["ops"]["read"], 0)
             self.assertNotIn("home_unverified", window["flags"])
+        # The figure of the machine names it.
         plan = json.loads((self.folder / "run" / "run.json").read_text())["plan"]
-        self.assertEqual({cell["placement"] for cell in plan["cells"]}, {"compact"})  # the figure of the machine names it
+        self.assertEqual({cell["placement"] for cell in plan["cells"]}, {"compact"})
         alone = next(window for window in windows if window["threads"] == 1 and window["lock"] == "mcs")
         self.assertEqual(alone["sim"]["transfers"], {})
         self.assertEqual(alone["overlap"], 1)
