@@ -86,7 +86,9 @@ const std::vector<LockChecker>& lock_checkers() {
     return checkers;
 }
 
-Client parse_client(std::string_view text) {
+namespace {
+
+Client parse_text(std::string_view text) {
     const auto refuse = [text](std::string_view why) {
         throw UsageError(fmt::format(
             "--client={}: {}. A client is written <n><r|w|t|d|k|o|i>..[x<sections>], for example 2r1wx2, or "
@@ -122,6 +124,27 @@ Client parse_client(std::string_view text) {
             refuse(fmt::format("x1 to x{}, or x* for sections without end", kMaxSections));
         }
     }
+    return client;
+}
+
+}  // namespace
+
+// Without a number of sections an engine that can goes on for ever.
+Client parse_client(std::string_view text, const explore::EngineKind& engine) {
+    Client client = parse_text(text);
+    const auto refuse = [&](std::string_view why) {
+        throw UsageError(fmt::format("--client={}: engine {} {}.", text, engine.name, why));
+    };
+    if (client.endless && !engine.endless) {
+        refuse("explores a bounded number of sections");
+    }
+    if (client.threads() > engine.threads) {
+        refuse(fmt::format("takes 1 to {} threads", engine.threads));
+    }
+    if (!client.rmap.empty() && !engine.reuse) {
+        refuse("does not let memory come back, without which the reverse map cannot be judged");
+    }
+    client.endless = engine.endless && !client.counted;
     return client;
 }
 

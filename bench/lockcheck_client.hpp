@@ -17,6 +17,7 @@
 
 #include "locks/lock.hpp"
 #include "platform/ctx.hpp"
+#include "platform/explore/engines.hpp"
 #include "platform/explore/explore.hpp"
 #include "platform/explore/verdict.hpp"
 
@@ -38,8 +39,9 @@ struct Client {
     [[nodiscard]] std::size_t threads() const { return roles.size() + rmap.size(); }
 };
 
-// "2r1wx2", or "2r1w" or "2r1wx*" for sections without end where an engine can; "rmap:exit+walk"; throws UsageError.
-Client parse_client(std::string_view text);
+// "2r1wx2", or "2r1w" or "2r1wx*" for sections without end where an engine can; "rmap:exit+walk". Throws
+// UsageError for what is no client and for one that the engine cannot take.
+Client parse_client(std::string_view text, const explore::EngineKind& engine);
 // Why this lock cannot serve the client; empty: it can.
 std::string unfit(const Client& client, const LockInfo& info);
 

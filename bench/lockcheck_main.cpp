@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -114,21 +115,7 @@ explore::Options options_of(const Raw& raw) {
     return options;
 }
 
-// Without a number of sections an engine that can goes on for ever.
-Client client_of(const Raw& raw) {
-    Client client = parse_client(raw.client);
-    const explore::EngineKind& engine = engine_of(raw);
-    if (client.endless && !engine.endless) {
-        throw UsageError(
-            fmt::format("--client={}: engine {} explores a bounded number of sections.", raw.client, engine.name));
-    }
-    if (client.threads() > engine.threads) {
-        throw UsageError(
-            fmt::format("--client={}: engine {} takes 1 to {} threads.", raw.client, engine.name, engine.threads));
-    }
-    client.endless = engine.endless && !client.counted;
-    return client;
-}
+Client client_of(const Raw& raw) { return parse_client(raw.client, engine_of(raw)); }
 
 std::vector<const LockChecker*> chosen(const std::vector<std::string>& patterns) {
     std::vector<const LockChecker*> result;
@@ -346,7 +333,12 @@ int run_main(int argc, char** argv) {
     run->add_option("--locks", raw.locks, "Globs of lock names, comma-separated [all but controls]")->delimiter(',');
     add_common(*run, raw);
     run->add_option("--budget", raw.budget, "Stop after so many executions; 0: none [0]");
-    run->add_option("--seconds", raw.seconds, "Stop each lock after so many seconds; 0: never [0]");
+    run->add_option("--seconds", raw.seconds, "Stop each lock after so many seconds; 0: never [0]")
+        ->check([](const std::string& text) {
+            double seconds = 0;
+            const bool number = CLI::detail::lexical_cast(text, seconds);
+            return number && std::isfinite(seconds) && seconds >= 0 ? "" : "it is a number of seconds from 0 on";
+        });
     CLI::App* replay = app.add_subcommand("replay", "The one execution that a verdict names");
     replay->add_option("--locks", raw.locks, "The lock")->required();
     add_common(*replay, raw);

@@ -68,7 +68,7 @@ std::vector<Client> parse_clients(const std::vector<std::string>& texts) {
     std::vector<Client> clients;
     clients.reserve(texts.size());
     for (const std::string& text : texts) {
-        clients.push_back(parse_client(text));
+        clients.push_back(parse_client(text, explore::engine_kinds().front()));
     }
     return clients;
 }

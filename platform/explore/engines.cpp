@@ -10,7 +10,7 @@ constexpr Model kStateModels[] = {Model::sc, Model::tso};
 
 constexpr EngineKind kEngines[] = {
     {"g", "all execution graphs", kGraphModels, "executions", &explore_graphs},
-    {"s", "all states, of clients that may go on for ever", kStateModels, "states", &explore_states, true},
+    {"s", "all states, of clients that may go on for ever", kStateModels, "states", &explore_states, true, 8, false},
     {"r", "executions drawn at random", kGraphModels, "executions", &explore_random, false, kMaxFibers},
 };
 

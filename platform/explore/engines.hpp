@@ -19,6 +19,7 @@ struct EngineKind {
     Verdict (*explore)(const Program& program, const Options& options);
     bool endless = false;     // takes clients whose threads never end
     std::size_t threads = 8;  // of a client, at most
+    bool reuse = true;        // memory that ends comes back to others, as the reverse map needs it
 };
 std::span<const EngineKind> engine_kinds();
 

@@ -19,7 +19,6 @@ GraphEngine::GraphEngine(const Program& program, Options options)
 }
 
 Verdict GraphEngine::explore() {
-    began_ = std::chrono::steady_clock::now();
     Graph* const empty = take_graph();
     empty->clear(core_.thread_count());
     put_by(empty, 0);
@@ -35,34 +34,13 @@ Verdict GraphEngine::explore() {
         graph_ = nullptr;
     }
     verdict_.exhaustive = verdict_.passed() && verdict_.stopped_by.empty() && !scripted_run_;
-    verdict_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+    verdict_.seconds = budget_.seconds();
     return std::move(verdict_);
 }
 
 bool GraphEngine::out_of_budget() {
     const Counts& counts = verdict_.counts;
-    if (options_.max_executions != 0 && counts.complete + counts.blocked + counts.cut >= options_.max_executions) {
-        verdict_.stopped_by = std::to_string(options_.max_executions) + " executions";
-        return true;
-    }
-    if (interrupted != 0) {
-        verdict_.stopped_by = kStoppedBySignal;
-        return true;
-    }
-    constexpr std::uint64_t kClockMask = 255;  // look at the clock every 256th run
-    if ((counts.runs & kClockMask) != 0) {
-        return false;
-    }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
-    if (options_.max_seconds != 0 && seconds >= options_.max_seconds) {
-        verdict_.stopped_by = "time";
-        return true;
-    }
-    if (options_.progress && seconds >= next_progress_) {
-        options_.progress(counts, seconds);
-        next_progress_ = seconds + 1;
-    }
-    return false;
+    return budget_.spent(counts.complete + counts.blocked + counts.cut, counts.runs, verdict_);
 }
 
 Graph* GraphEngine::take_graph() {

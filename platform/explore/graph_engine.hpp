@@ -7,11 +7,11 @@
 // put by, never of those done.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "platform/explore/budget.hpp"
 #include "platform/explore/core.hpp"
 #include "platform/explore/graph.hpp"
 #include "platform/explore/verdict.hpp"
@@ -145,8 +145,7 @@ class GraphEngine final : public Engine {
     bool one_step_ = false;      // one, and then another may be next
     bool dropped_ = false;
     Verdict verdict_;
-    std::chrono::steady_clock::time_point began_;
-    double next_progress_ = 1;
+    Budget budget_{options_, "executions", options_.max_executions, 256};
 };
 
 }  // namespace lockbench::explore

@@ -23,7 +23,11 @@ Verdict explore_random(const Program& program, const Options& options) {
 }
 
 RandomEngine::RandomEngine(const Program& program, Options options)
-    : options_(std::move(options)), core_(*this, program, options_.bounds), memory_(core_, options_.model) {}
+    : options_(std::move(options)),
+      core_(*this, program, options_.bounds),
+      memory_(core_, options_.model),
+      budget_(options_, "executions",
+              options_.max_executions == 0 && options_.max_seconds == 0 ? kExecutions : options_.max_executions, 16) {}
 
 // Five kinds of schedule in turn, three rates of stale reads, two of choices: none suits every fault.
 RandomEngine::Plan RandomEngine::plan_of(std::uint64_t execution) const {
@@ -41,9 +45,10 @@ RandomEngine::Plan RandomEngine::plan_of(std::uint64_t execution) const {
 }
 
 Verdict RandomEngine::explore() {
-    began_ = std::chrono::steady_clock::now();
     if (!options_.replay.empty()) {
-        if (parse_script(options_.replay, script_)) {
+        const auto absent = [this](const Segment& segment) { return segment.tid >= core_.thread_count(); };
+        if (parse_script(options_.replay, script_) &&
+            std::none_of(script_.segments.begin(), script_.segments.end(), absent)) {
             recording_ = scripted_ = true;
             run_to_the_end();
             best_ = script_;
@@ -52,7 +57,7 @@ Verdict RandomEngine::explore() {
             }
         } else {
             verdict_.failure = Failure::not_deterministic;
-            verdict_.message = "the replay is not one of engine r";
+            verdict_.message = "the replay is not one of engine r and this client";
         }
     } else {
         for (std::uint64_t execution = 0; verdict_.passed() && !out_of_budget(); ++execution) {
@@ -69,37 +74,11 @@ Verdict RandomEngine::explore() {
             }
         }
     }
-    verdict_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+    verdict_.seconds = budget_.seconds();
     return std::move(verdict_);
 }
 
-bool RandomEngine::out_of_budget() {
-    const Counts& counts = verdict_.counts;
-    const std::uint64_t most =
-        options_.max_executions != 0 || options_.max_seconds != 0 ? options_.max_executions : kExecutions;
-    if (most != 0 && counts.runs >= most) {
-        verdict_.stopped_by = std::to_string(most) + " executions";
-        return true;
-    }
-    if (interrupted != 0) {
-        verdict_.stopped_by = kStoppedBySignal;
-        return true;
-    }
-    constexpr std::uint64_t kClockMask = 15;  // look at the clock every 16th run
-    if ((counts.runs & kClockMask) != 0) {
-        return false;
-    }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
-    if (options_.max_seconds != 0 && seconds >= options_.max_seconds) {
-        verdict_.stopped_by = "time";
-        return true;
-    }
-    if (options_.progress && seconds >= next_progress_) {
-        options_.progress(counts, seconds);
-        next_progress_ = seconds + 1;
-    }
-    return false;
-}
+bool RandomEngine::out_of_budget() { return budget_.spent(verdict_.counts.runs, verdict_.counts.runs, verdict_); }
 
 void RandomEngine::run_to_the_end() {
     do {

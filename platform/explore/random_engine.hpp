@@ -10,11 +10,11 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <string>
 #include <vector>
 
 #include "platform/ctx.hpp"
+#include "platform/explore/budget.hpp"
 #include "platform/explore/core.hpp"
 #include "platform/explore/random_memory.hpp"
 #include "platform/explore/random_script.hpp"
@@ -165,8 +165,7 @@ class RandomEngine final : public Engine {
     RandomMemory memory_;
     std::array<Run, kMaxFibers> runs_;
     Verdict verdict_;
-    std::chrono::steady_clock::time_point began_;
-    double next_progress_ = 1;
+    Budget budget_;
 
     // The execution that runs now.
     Plan plan_;

@@ -24,7 +24,6 @@ StatesEngine::StatesEngine(const Program& program, const Options& options)
 }
 
 Verdict StatesEngine::explore() {
-    began_ = std::chrono::steady_clock::now();
     bool begun = true;
     for (ThreadId tid = 0; tid < threads_ && begun; ++tid) {
         begun = locals_.first(tid) != kNoLocal;
@@ -43,7 +42,7 @@ Verdict StatesEngine::explore() {
     }
     verdict_.counts.states = table_.size();
     verdict_.loop_bound = locals_.loop_bound();
-    verdict_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
+    verdict_.seconds = budget_.seconds();
     return std::move(verdict_);
 }
 
@@ -77,34 +76,13 @@ void StatesEngine::search() {
 }
 
 bool StatesEngine::out_of_budget(StateId next) {
-    if (options_.max_executions != 0 && table_.size() >= options_.max_executions) {
-        verdict_.stopped_by = std::to_string(options_.max_executions) + " states";
-        return true;
-    }
+    verdict_.counts.states = table_.size();
     constexpr std::size_t kMostStates = 40'000'000;  // about 4 GiB with their edges
     if (table_.size() >= kMostStates) {
         verdict_.stopped_by = "memory";
         return true;
     }
-    if (interrupted != 0) {
-        verdict_.stopped_by = kStoppedBySignal;
-        return true;
-    }
-    constexpr StateId kClockMask = 1023;  // look at the clock every 1024th state
-    if ((next & kClockMask) != 0) {
-        return false;
-    }
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
-    if (options_.max_seconds != 0 && seconds >= options_.max_seconds) {
-        verdict_.stopped_by = "time";
-        return true;
-    }
-    if (options_.progress && seconds >= next_progress_) {
-        verdict_.counts.states = table_.size();
-        options_.progress(verdict_.counts, seconds);
-        next_progress_ = seconds + 1;
-    }
-    return false;
+    return budget_.spent(table_.size(), next, verdict_);
 }
 
 void StatesEngine::expand(StateId state) {

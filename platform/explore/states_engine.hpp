@@ -6,13 +6,13 @@
 // choices that follow it; under TSO also the oldest store of a thread's buffer going to memory.
 #pragma once
 
-#include <chrono>
 #include <map>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "platform/explore/budget.hpp"
 #include "platform/explore/states_locals.hpp"
 #include "platform/explore/states_table.hpp"
 #include "platform/explore/verdict.hpp"
@@ -197,8 +197,7 @@ class StatesEngine {
     static constexpr std::size_t kMostBuffered = 8;  // stores of one thread
     bool full_ = false;                              // and some thread waited for room
     Verdict verdict_;
-    std::chrono::steady_clock::time_point began_;
-    double next_progress_ = 1;
+    Budget budget_{options_, "states", options_.max_executions, 1024};
 };
 
 }  // namespace lockbench::explore

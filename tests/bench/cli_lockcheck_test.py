@@ -205,6 +205,10 @@ class Lockcheck(unittest.TestCase):
                                 (("run", "--client=rmap:exit+exits"), "end the one child"),
                                 (("run", "--client=rmap:exits+fork"), "ends the parent"),
                                 (("run", "--client=rmap:reclaim+walk"), "needs a child"),
+                                (("run", "--engine=s", "--client=rmap:exit+walk"), "let memory come back"),
+                                (("mutate", "--locks=mcs", "--client=9w"), "1 to 8 threads"),
+                                (("run", "--seconds=-1"), "from 0 on"),
+                                (("run", "--seconds=nan"), "from 0 on"),
                                 (("run", "--depth=65"), "depth"),
                                 (("run", "--client=2wx99"), "x1 to x16"),
                                 (("run", "--client=2wx-"), "x* for sections without end"),
@@ -217,6 +221,9 @@ class Lockcheck(unittest.TestCase):
             result = lockcheck(*arguments)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertIn(says, result.stderr, arguments)
+        # What no engine can have printed is no sound execution.
+        for engine in ("g", "s", "r"):
+            self.run_tool("replay", "--locks=mcs", f"--engine={engine}", "--client=2w", "zz", status=1)
 
 
 if __name__ == "__main__":
