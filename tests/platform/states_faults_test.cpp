@@ -8,26 +8,17 @@
 
 #include "platform/explore/explore.hpp"
 #include "platform/explore/verdict.hpp"
+#include "tests/support/fault_programs.hpp"
 
 namespace lockbench::test {
 namespace {
 
 using explore::Failure;
 using explore::Model;
+using fault::Body;
+using fault::Node;
+using fault::World;
 using P = Explore;
-
-struct Node {
-    P::Atomic<int> word;
-    P::Plain<int> data{0};
-};
-struct World {
-    P::Atomic<int> flag{0};
-    P::Atomic<std::uint32_t> futex{0U};
-    P::Atomic<Node*> node{nullptr};
-    P::Plain<int> data{0};
-    P::Slab<Node> slab;
-};
-using Body = std::function<void(World&, ThreadId)>;
 
 explore::Verdict run(const Body& body, const explore::Options& options, ThreadId threads = 2) {
     World* world = nullptr;
@@ -82,51 +73,16 @@ TEST(StatesFaults, DataBehindAFlag) {
     EXPECT_EQ(through(false), Failure::race);
 }
 
-// Makes a node, publishes it, and waits for the other before its end, or not.
-Failure life(bool waits, bool twice, bool sets) {
-    return failure_of([=](World& w, ThreadId tid) {
-        if (tid == 0) {
-            Node* const node = w.slab.make();
-            if (sets) {
-                node->word.init(1);
-            }
-            w.node.store(node, release);
-            if (waits) {
-                w.flag.await([](int flag) { return flag == 1; }, acquire);
-            }
-            w.slab.destroy(node);
-            if (twice) {
-                w.slab.destroy(node);
-            }
-            return;
-        }
-        Node* const node = w.node.await_value([](const Node* seen) { return seen != nullptr; }, acquire);
-        (void)node->word.load(relaxed);
-        w.flag.store(1, release);
-    });
-}
 TEST(StatesFaults, LivesOfObjects) {
-    EXPECT_EQ(life(true, false, true), Failure::none);
-    EXPECT_EQ(life(false, false, true), Failure::use_after_free);
-    EXPECT_EQ(life(true, true, true), Failure::double_free);
-    EXPECT_EQ(life(true, false, false), Failure::uninitialised);
+    EXPECT_EQ(failure_of(fault::life(true, false, true)), Failure::none);
+    EXPECT_EQ(failure_of(fault::life(false, false, true)), Failure::use_after_free);
+    EXPECT_EQ(failure_of(fault::life(true, true, true)), Failure::double_free);
+    EXPECT_EQ(failure_of(fault::life(true, false, false)), Failure::uninitialised);
 }
 
 TEST(StatesFaults, Liveness) {
-    EXPECT_EQ(failure_of([](World& w, ThreadId tid) {
-                  if (tid == 0) {
-                      w.flag.await([](int flag) { return flag == 2; }, relaxed);
-                  } else {
-                      w.flag.store(1, relaxed);
-                  }
-              }),
-              Failure::liveness);
-    // The same loop by hand: no thread is ever blocked.
-    EXPECT_EQ(failure_of([](World& w, ThreadId tid) {
-                  for (P::Retry loop; tid == 0 && w.flag.load(relaxed) != 2; loop.again()) {
-                  }
-              }),
-              Failure::liveness);
+    EXPECT_EQ(failure_of(fault::waits_in_vain()), Failure::liveness);
+    EXPECT_EQ(failure_of(fault::loops_in_vain()), Failure::liveness);
     EXPECT_EQ(failure_of([](World& w, ThreadId tid) {
                   if (tid == 1) {
                       w.flag.store(2, relaxed);
@@ -136,43 +92,19 @@ TEST(StatesFaults, Liveness) {
                   }
               }),
               Failure::none);
-    const auto with = [](auto stop) {
-        return failure_of([=](World& w, ThreadId tid) {
-            if (tid == 0) {
-                auto mine = stop();
-                w.flag.await_until([](int flag) { return flag == 2; }, relaxed, mine);
-            }
-        });
-    };
-    EXPECT_EQ(with([] { return P::after(1); }), Failure::none);
-    EXPECT_EQ(with([] { return P::should_yield(); }), Failure::liveness);
+    EXPECT_EQ(failure_of(fault::waits_until([] { return P::after(1); })), Failure::none);
+    EXPECT_EQ(failure_of(fault::waits_until([] { return P::should_yield(); })), Failure::liveness);
 }
 
-// Thread 0 waits for the flag to be 1, or for the futex word to be, whichever comes; thread 1 sets what it is told to.
-explore::Verdict waits_at_two_places(int flag, std::uint32_t futex, std::set<int>* ended_by = nullptr) {
-    return run([=](World& w, ThreadId tid) {
-        if (tid == 1) {
-            w.flag.store(flag, relaxed);
-            w.futex.store(futex, relaxed);
-            return;
-        }
-        const int by = w.flag.await_until([](int now) { return now == 1; }, relaxed,
-                                          P::when(
-                                              w.futex, [](std::uint32_t now) { return now == 1; }, relaxed));
-        if (ended_by != nullptr) {
-            ended_by->insert(by);
-        }
-    });
-}
 TEST(StatesFaults, AWaitAtTwoPlacesEndsByEither) {
     for (const auto& [flag, futex, ends] :
          {std::tuple{1, 2U, std::set{0}}, {2, 1U, std::set{1}}, {1, 1U, std::set{0, 1}}}) {
         std::set<int> ended_by;
-        const explore::Verdict verdict = waits_at_two_places(flag, futex, &ended_by);
+        const explore::Verdict verdict = run(fault::waits_at_two_places(flag, futex, &ended_by));
         EXPECT_TRUE(verdict.exhaustive) << verdict.message << "\n" << verdict.trace;
         EXPECT_EQ(ended_by, ends);
     }
-    const explore::Verdict verdict = waits_at_two_places(2, 2);
+    const explore::Verdict verdict = run(fault::waits_at_two_places(2, 2));
     EXPECT_EQ(verdict.failure, Failure::liveness);
     EXPECT_NE(verdict.trace.find("or for"), std::string::npos) << verdict.trace;
 }
@@ -219,34 +151,9 @@ TEST(StatesFaults, ChecksAndPreemption) {
               Failure::sleeping_in_atomic);
 }
 
-// Thread 0 sleeps until the flag is set; the wake may come at any time.
-Failure sleeper(bool looks_before_it_prepares) {
-    return failure_of([=](World& w, ThreadId tid) {
-        if (tid == 1) {
-            w.flag.store(1, relaxed);
-            P::wake(0);
-            return;
-        }
-        if (looks_before_it_prepares) {
-            const bool set = w.flag.load(relaxed) != 0;
-            P::sleep_prepare();
-            if (!set) {
-                P::sleep(P::never());
-            }
-            return;
-        }
-        for (P::EffectLoop<2> loop;; loop.again()) {
-            P::sleep_prepare();
-            if (w.flag.load(relaxed) != 0) {
-                return;
-            }
-            P::sleep(P::never());
-        }
-    });
-}
 TEST(StatesFaults, LostWake) {
-    EXPECT_EQ(sleeper(false), Failure::none);
-    EXPECT_EQ(sleeper(true), Failure::liveness);
+    EXPECT_EQ(failure_of(fault::sleeper(false)), Failure::none);
+    EXPECT_EQ(failure_of(fault::sleeper(true)), Failure::liveness);
 }
 
 TEST(StatesFaults, TheShortestWay) {
