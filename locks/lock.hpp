@@ -32,7 +32,7 @@ namespace lockbench {
 
 enum class WaitKind : unsigned char { spin, sleep };
 
-// What a lock promises about order. Each is a claim with a test (and, later, with an exploration).
+// What a lock promises about order. Each is a claim with a test, and with all states of small clients.
 enum class Fairness : unsigned char {
     fifo,               // strict arrival order, readers of a run together
     fifo_after_claim,   // FIFO but for one step before the line (pending bit, fast path, wait_lock without order)

@@ -111,6 +111,12 @@ class PlatformTest(unittest.TestCase):
                 text = path.read_text(encoding="utf-8")
                 self.assertIsNone(re.search(r"__x86_64__|__aarch64__|__ARM_|\basm\b *(volatile)? *\(", text), path)
 
+    def test_locks_and_workloads_do_not_know_which_platform_they_are_on(self):
+        for path in sorted([*ROOT.glob("locks/*.hpp"), *ROOT.glob("workloads/*.hpp")]):
+            code = re.sub(r"//[^\n]*", "", path.read_text(encoding="utf-8"))
+            if path.name != "native_only.hpp":
+                self.assertIsNone(re.search(r"\b(Native|Coop|Explore|Sim)\b|explore::|requires\s*\{\s*P::", code), path)
+
 
 if __name__ == "__main__":
     unittest.main()
