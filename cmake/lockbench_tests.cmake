@@ -126,6 +126,12 @@ if(CMAKE_CROSSCOMPILING AND LOCKBENCH_ATOMICS STREQUAL "lse")
 grep -q 'LSE atomics, which this CPU lacks' log" $<TARGET_FILE:platform_native_native_test>)
 endif()
 
+# No test but a program for results/explore-speed.md.
+if(LOCKBENCH_COOP AND NOT LOCKBENCH_SANITIZE)
+    add_executable(explore_speed ${PROJECT_SOURCE_DIR}/tests/platform/explore_speed.cpp)
+    target_link_libraries(explore_speed PRIVATE lockbench_coop)
+endif()
+
 # The one test in Python that is a ctest entry: it boots machines, and so must not run beside native tests, which
 # RUN_SERIAL sees to, nor a second time among the Python tests (tests/stages.py leaves its folder out).
 if(LOCKBENCH_BENCH)
