@@ -273,6 +273,7 @@ EOT
         self.assertFalse([call for call in calls if "--preset tsan" in call and "LONG=1" in call])
         self.assertIn("-DLOCKBENCH_TEST_TIMEOUT=21600", "\n".join(calls))
         self.assertEqual(sum("-DLOCKBENCH_TEST_EVERY=1" in call for call in calls), 6)
+        self.assertEqual(sum("-DLOCKBENCH_WORKLOAD_TEST_EVERY=1" in call for call in calls), 7)
         self.assertFalse([call for call in calls if "unsanitized" in call])
         self.assertFalse([call for call in calls if "platform_native_native_test" in call])
         kept = next((self.root / "results").glob("long-*.txt")).read_text()
