@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Every lock with every workload, as the tool itself measures them: compiled once, with the optimisation that figures are
-made with. tests/workloads/*_native_test.cpp go through the workloads' rules, for a sample of the locks."""
+"""Every lock with every workload, as the tool itself measures them: compiled once, and with the optimisation of figures.
+tests/workloads/*_native_test.cpp go through the rules of the workloads, for a sample of the locks."""
 import json
 import pathlib
 import sys
