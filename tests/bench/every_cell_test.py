@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every lock with every workload, as the tool itself measures them: compiled once, and with the optimisation of figures.
+"""Every lock with every workload, as the tool itself measures them: compiled once, and optimised as figures are.
 tests/workloads/*_native_test.cpp go through the rules of the workloads, for a sample of the locks."""
 import json
 import pathlib
