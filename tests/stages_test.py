@@ -23,6 +23,7 @@ import tidy  # noqa: E402
 import tidy_cpp  # noqa: E402
 from counts_test import ALL_GOOD, GTEST, junit  # noqa: E402
 
+FEWER = ("-DLOCKBENCH_SLICES=29", "-DLOCKBENCH_TEST_EVERY=11")
 STYLE = len(tidy.TEXT_RULES) + len(tidy_cpp.RULES) + 3  # checks of the style stage: our rules and three tools
 
 TOOL = """#!/bin/sh
@@ -73,7 +74,11 @@ class LintTest(unittest.TestCase):
 
     def test_no_precompiled_header_hides_a_missing_include(self):
         command = "c++ -I. -Winvalid-pch -include build/x/cmake_pch.hxx -O2 -o a.o -c a.cpp"
-        self.assertEqual(lint_cpp.how(command), ("c++", "-I.", "-Winvalid-pch", "-O2"))
+        self.assertEqual(lint_cpp.how(command), ("c++", "-I.", "-Winvalid-pch", "-O2", *FEWER))
+
+    def test_slices_and_tests_of_all_locks_have_few(self):
+        command = "c++ -DLOCKBENCH_SLICES=8 -DLOCKBENCH_SLICE=3 -DLOCKBENCH_TEST_EVERY=4 -o a.o -c a.cpp"
+        self.assertEqual(lint_cpp.how(command), ("c++", "-DLOCKBENCH_SLICE=3", *FEWER))
 
     def test_a_tool_that_is_absent_is_a_failure(self):
         found = lint.one_tool("x", ["no-such-tool-anywhere"], HERE, print)
