@@ -13,7 +13,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
-#include <nlohmann/json.hpp>
 
 #include "bench/cpu_list.hpp"
 #include "bench/errors.hpp"
@@ -295,49 +294,6 @@ bool HomeReport::verified(std::span<const NodeId> nodes) const {
         return std::find(nodes.begin(), nodes.end(), entry.first) != nodes.end();
     });
     return ours && misplaced(nodes) <= pages() / 4;
-}
-
-nlohmann::json to_json(const HomeReport& report) {
-    nlohmann::json got = nlohmann::json::object();
-    for (const auto& [node, count] : report.got) {
-        if (node >= 0) {
-            got[std::to_string(node)] = count;
-        }
-    }
-    nlohmann::json asked = report.asked;
-    if (report.asked < 0) {
-        asked = report.asked == kInterleaveNodes ? "interleave" : "first_touch";
-    }
-    return {{"asked", asked},
-            {"got", got},
-            {"unknown_pages", report.unknown()},
-            {"reason", report.reason.empty() ? nlohmann::json() : nlohmann::json(report.reason)}};
-}
-
-HomeArena::HomeArena(std::size_t bytes, NodeId node)
-    : base_(static_cast<std::byte*>(memory::alloc(bytes, node))), bytes_(round_to_pages(bytes)), node_(node) {}
-
-HomeArena::~HomeArena() { memory::release(base_, bytes_); }
-
-void* HomeArena::take(std::size_t bytes, std::size_t align) {
-    const std::size_t begin = (used_ + align - 1) / align * align;
-    if (begin > bytes_ || bytes > bytes_ - begin) {
-        return nullptr;
-    }
-    used_ = begin + bytes;
-    return base_ + begin;
-}
-
-HomeReport HomeArena::report() const {
-    HomeReport report;
-    report.asked = node_;
-    count_pages(report.got, base_, bytes_);
-    if (!memory::why_not_bound().empty()) {
-        report.reason = memory::why_not_bound();
-    } else if (memory::nodes().size() == 1) {
-        report.reason = "the machine has one node, so this proves nothing";
-    }
-    return report;
 }
 
 }  // namespace lockbench

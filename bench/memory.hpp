@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <vector>
@@ -60,7 +59,6 @@ void count_pages(NodePages& pages, const void* base, std::size_t bytes);
 struct HomeReport {
     NodeId asked = kAnyNode;
     NodePages got;
-    std::string reason;  // why nothing is proved, or why the request changed; else empty
 
     // Pages that lie elsewhere than asked, untouched ones apart. Interleaved: those on nodes that are not `nodes`, and
     // those beyond an even share. First touch: none.
@@ -71,28 +69,6 @@ struct HomeReport {
     // each of which begins its turn where its address says, so a share may be off by some pages; where the kernel did
     // not take the binding it is off by half of all pages or more. `nodes`: those that memory may be taken from.
     [[nodiscard]] bool verified(std::span<const NodeId> nodes) const;
-};
-// {"asked": node|"interleave"|"first_touch", "got": {"0": pages}, "unknown_pages": n, "reason": text|null}
-nlohmann::json to_json(const HomeReport& report);
-
-// A piece of memory on one node that is handed out from its start; what lies in it is released with it.
-class HomeArena {
-  public:
-    HomeArena(std::size_t bytes, NodeId node);
-    ~HomeArena();
-    HomeArena(const HomeArena&) = delete;
-    HomeArena& operator=(const HomeArena&) = delete;
-
-    // nullptr when the rest is too small. `align` is a power of two.
-    [[nodiscard]] void* take(std::size_t bytes, std::size_t align = kCacheLine);
-    [[nodiscard]] HomeReport report() const;
-    [[nodiscard]] std::size_t bytes() const { return bytes_; }
-
-  private:
-    std::byte* base_;
-    std::size_t bytes_;
-    std::size_t used_ = 0;
-    NodeId node_;
 };
 
 }  // namespace lockbench

@@ -112,7 +112,6 @@ std::vector<std::string> replacing_variables();
 // This system without them.
 Topology load_own_system(const LoadOptions& options = {});
 Topology load_synthetic(const std::string& description, const LoadOptions& options = {});
-Topology load_xml_file(const std::string& path, const LoadOptions& options = {});
 Topology load_xml_text(const std::string& text, const std::string& source, const LoadOptions& options = {});
 
 }  // namespace lockbench

@@ -202,8 +202,4 @@ Topology load_xml_text(const std::string& text, const std::string& source, const
     return load_xml(text, source, "XML: " + source, options);
 }
 
-Topology load_xml_file(const std::string& path, const LoadOptions& options) {
-    return load_xml_text(read_xml_file(path), path, options);
-}
-
 }  // namespace lockbench

@@ -4,12 +4,12 @@
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "bench/counters.hpp"
+#include "bench/memory.hpp"
 #include "platform/stats.hpp"
 #include "platform/units.hpp"
 #include "workloads/workload.hpp"
@@ -31,9 +31,6 @@ struct WindowRequest {
 
     [[nodiscard]] std::uint32_t threads() const { return static_cast<std::uint32_t>(cpus.size()); }
 };
-
-using NodePages =
-    std::map<NodeId, std::uint64_t>;  // pages found on each node; negative keys are errno values of pages not found
 
 // What one thread did between its own start and stop stamps.
 struct ThreadResult {

@@ -14,6 +14,7 @@
 
 #include "bench/memory.hpp"
 #include "tests/bench/page_size.hpp"
+#include "tests/bench/placed_memory.hpp"
 
 namespace lockbench {
 namespace {
@@ -138,20 +139,19 @@ TEST(memory_nodes, memory_is_bound_before_it_is_touched) {
 
 TEST(memory_nodes, interleaved_pages_take_turns) {
     bindings.clear();
-    const HomeArena arena(7 * page(), kInterleaveNodes);
+    const test::PlacedMemory piece(7 * page(), kInterleaveNodes);
     ASSERT_EQ(bindings.size(), 1U);
     EXPECT_EQ(bindings[0].mode, kInterleave);
     EXPECT_EQ(bindings[0].mask, 0b10011UL);
-    const HomeReport report = arena.report();
+    const HomeReport report = piece.report();
     EXPECT_EQ(report.got, (NodePages{{0, 3}, {1, 2}, {4, 2}}));
     EXPECT_EQ(report.misplaced(memory::nodes()), 0U);
-    EXPECT_EQ(report.reason, "");
 }
 
 TEST(memory_nodes, a_page_elsewhere_is_found_out) {
-    const HomeArena arena(4 * page(), 4);
+    const test::PlacedMemory piece(4 * page(), 4);
     bindings.back().mask = 1;  // the kernel moved all of it to node 0
-    const HomeReport report = arena.report();
+    const HomeReport report = piece.report();
     EXPECT_EQ(report.asked, 4);
     EXPECT_EQ(report.got, (NodePages{{0, 4}}));
     EXPECT_EQ(report.misplaced(memory::nodes()), 4U);
@@ -159,12 +159,12 @@ TEST(memory_nodes, a_page_elsewhere_is_found_out) {
 
 TEST(memory_nodes, first_touch_binds_nothing) {
     bindings.clear();
-    HomeArena arena(2 * page(), kAnyNode);
+    test::PlacedMemory piece(2 * page(), kAnyNode);
     EXPECT_TRUE(bindings.empty());
-    EXPECT_EQ(arena.report().got, (NodePages{{-ENOENT, 2}}));
-    *static_cast<volatile char*>(arena.take(1)) = 1;
-    EXPECT_EQ(arena.report().got, (NodePages{{-ENOENT, 1}, {kStray, 1}}));
-    EXPECT_EQ(arena.report().misplaced(memory::nodes()), 0U);
+    EXPECT_EQ(piece.report().got, (NodePages{{-ENOENT, 2}}));
+    *static_cast<volatile char*>(piece.base()) = 1;
+    EXPECT_EQ(piece.report().got, (NodePages{{-ENOENT, 1}, {kStray, 1}}));
+    EXPECT_EQ(piece.report().misplaced(memory::nodes()), 0U);
 }
 
 TEST(memory_nodes, nodes_without_memory_and_absent_ones_are_refused) {

@@ -132,31 +132,6 @@ TEST(memory, threads_may_allocate_at_once) {
     EXPECT_EQ(memory::problems().size(), memory::why_not_bound().empty() ? 0U : 1U);
 }
 
-TEST(home_arena, hands_out_aligned_pieces_until_it_is_full) {
-    HomeArena arena(100, memory::nodes().front());
-    EXPECT_EQ(arena.bytes(), page());
-    auto* const first = static_cast<std::byte*>(arena.take(10));
-    auto* const second = static_cast<std::byte*>(arena.take(10));
-    auto* const third = static_cast<std::byte*>(arena.take(8, 1024));
-    EXPECT_EQ(second - first, 64);
-    EXPECT_EQ(third - first, 1024);
-    EXPECT_EQ(arena.take(page()), nullptr);
-    EXPECT_NE(arena.take(page() - 2048, 1024), nullptr);
-    EXPECT_EQ(arena.take(1), nullptr);
-    EXPECT_EQ(arena.take(0, 2 * page()), nullptr);
-}
-
-TEST(home_arena, reports_what_was_asked_and_found) {
-    const NodeId node = memory::nodes().front();
-    const HomeReport report = HomeArena(3 * page(), node).report();
-    EXPECT_EQ(report.asked, node);
-    EXPECT_EQ(report.pages() + report.unknown(), 3U);
-    EXPECT_EQ(report.misplaced(memory::nodes()), 0U);
-    if (memory::why_not_bound().empty() && memory::nodes().size() == 1) {
-        EXPECT_EQ(report.reason, "the machine has one node, so this proves nothing");
-    }
-}
-
 TEST(home_report, counts_misplaced_pages) {
     const std::vector<NodeId> nodes = {0, 1, 4};
     HomeReport report;
@@ -191,19 +166,6 @@ TEST(home_report, says_whether_all_is_where_it_was_asked_for) {
     EXPECT_FALSE(verified(kInterleaveNodes, {{0, 32}, {4, 32}})) << "a node was left out";
     EXPECT_FALSE(verified(kInterleaveNodes, {{0, 21}, {1, 21}, {2, 1}, {4, 21}})) << "a node that is not ours";
     EXPECT_FALSE(verified(kInterleaveNodes, {{-EFAULT, 1}, {0, 21}, {1, 21}, {4, 21}}));
-}
-
-TEST(home_report, as_json) {
-    HomeReport report;
-    report.asked = 4;
-    report.got = {{-14, 2}, {0, 1}, {4, 9}};
-    EXPECT_EQ(to_json(report).dump(), R"({"asked":4,"got":{"0":1,"4":9},"reason":null,"unknown_pages":2})");
-    report.asked = kInterleaveNodes;
-    report.reason = "why";
-    EXPECT_EQ(to_json(report)["asked"], "interleave");
-    EXPECT_EQ(to_json(report)["reason"], "why");
-    report.asked = kAnyNode;
-    EXPECT_EQ(to_json(report)["asked"], "first_touch");
 }
 
 }  // namespace

@@ -16,12 +16,14 @@
 #include "bench/trial.hpp"
 #include "locks/rwlock_classic.hpp"
 #include "tests/bench/page_size.hpp"
+#include "tests/bench/placed_memory.hpp"
 #include "workloads/rw_mix.hpp"
 
 namespace lockbench {
 namespace {
 
 using test::page;
+using test::PlacedMemory;
 
 NodePages pages_of(const void* base, std::size_t bytes) {
     NodePages pages;
@@ -88,36 +90,35 @@ TEST_F(SeveralNodes, what_is_bound_lies_there_whoever_touches_it) {
     for (const NodeId node : memory::nodes()) {
         std::thread([node] {
             ASSERT_FALSE(pin_self(first_usable_cpu()).has_value());
-            const HomeArena arena(3 * page(), node);
-            EXPECT_EQ(arena.report().got, (NodePages{{node, 3}}));
-            EXPECT_EQ(arena.report().reason, "");
+            const PlacedMemory piece(3 * page(), node);
+            EXPECT_EQ(piece.report().got, (NodePages{{node, 3}}));
         }).join();
     }
 }
 
 TEST_F(SeveralNodes, interleaved_pages_take_turns) {
     const std::size_t rounds = 8;
-    const HomeArena arena(rounds * memory::nodes().size() * page(), kInterleaveNodes);
+    const PlacedMemory piece(rounds * memory::nodes().size() * page(), kInterleaveNodes);
     NodePages even;
     for (const NodeId node : memory::nodes()) {
         even[node] = rounds;
     }
-    EXPECT_EQ(arena.report().got, even);
-    EXPECT_TRUE(arena.report().verified(memory::nodes()));
+    EXPECT_EQ(piece.report().got, even);
+    EXPECT_TRUE(piece.report().verified(memory::nodes()));
 }
 
 TEST_F(SeveralNodes, a_page_that_was_moved_is_found_out) {
     const NodeId home = memory::nodes().front();
-    HomeArena arena(4 * page(), home);
-    void* moved = arena.take(1);
+    PlacedMemory piece(4 * page(), home);
+    void* moved = piece.base();
     int target = other_than(home);
     int status = -1;
     constexpr int kMove = 2;  // MPOL_MF_MOVE: not stopped by a binding
     ASSERT_EQ(syscall(SYS_move_pages, 0, 1UL, &moved, &target, &status, kMove), 0);
     ASSERT_EQ(status, target);
-    EXPECT_EQ(arena.report().got, (NodePages{{home, 3}, {target, 1}}));
-    EXPECT_EQ(arena.report().misplaced(memory::nodes()), 1U);
-    EXPECT_FALSE(arena.report().verified(memory::nodes()));
+    EXPECT_EQ(piece.report().got, (NodePages{{home, 3}, {target, 1}}));
+    EXPECT_EQ(piece.report().misplaced(memory::nodes()), 1U);
+    EXPECT_FALSE(piece.report().verified(memory::nodes()));
 }
 
 TEST_F(SeveralNodes, a_page_that_numa_balancing_has_marked_is_found) {
@@ -160,8 +161,8 @@ TEST_F(SeveralNodes, a_window_has_its_threads_and_its_memory_where_they_were_ask
     const WindowResult result = run_window<Mix>(request);
     native::World::get().end_trial();
     ASSERT_FALSE(result.stuck);
-    EXPECT_TRUE(HomeReport({request.homes.lock, result.lock_pages, ""}).verified(memory::nodes()));
-    EXPECT_TRUE(HomeReport({request.homes.data, result.data_pages, ""}).verified(memory::nodes()));
+    EXPECT_TRUE(HomeReport({request.homes.lock, result.lock_pages}).verified(memory::nodes()));
+    EXPECT_TRUE(HomeReport({request.homes.data, result.data_pages}).verified(memory::nodes()));
     for (std::size_t tid = 0; tid < request.cpus.size(); ++tid) {
         EXPECT_EQ(result.threads[tid].cpu_at_start, request.cpus[tid]);
         EXPECT_EQ(result.threads[tid].cpu_at_end, request.cpus[tid]);

@@ -9,6 +9,7 @@
 
 #include "bench/errors.hpp"
 #include "bench/pin.hpp"
+#include "bench/topology_guard.hpp"
 #include "tests/bench/errors_of.hpp"
 #include "tests/bench/topology_text.hpp"
 
@@ -311,7 +312,7 @@ TEST(topology, wrong_descriptions_and_files_are_clear_errors) {
     const std::string newer = host_error([] { from_text("<?xml?>\n<topology version=\"3.0\">\n</topology>"); });
     EXPECT_NE(newer.find("XML version 3.0"), std::string::npos) << newer;
     EXPECT_NE(newer.find("reads up to version 2"), std::string::npos) << newer;
-    EXPECT_EQ(host_error([] { load_xml_file("/nonexistent/topology.xml"); }),
+    EXPECT_EQ(host_error([] { read_xml_file("/nonexistent/topology.xml"); }),
               "Cannot read the topology /nonexistent/topology.xml: No such file or directory.");
 }
 
@@ -319,7 +320,7 @@ TEST(topology, export_writes_a_file_that_reads_back_the_same) {
     const std::filesystem::path path = std::filesystem::temp_directory_path() / "lockbench_topology_test.xml";
     const Topology machine = load_synthetic(kMilan);
     machine.export_xml(path.string());
-    const Topology again = load_xml_file(path.string());
+    const Topology again = load_xml_text(read_xml_file(path.string()), path.string());
     std::filesystem::remove(path);
     EXPECT_EQ(again.distance_table(), machine.distance_table());
     EXPECT_EQ(again.source, "XML: " + path.string());
