@@ -12,6 +12,7 @@
 #include "bench/errors.hpp"
 #include "bench/locksim_machine_file.hpp"
 #include "bench/nearest.hpp"
+#include "bench/topology_guard.hpp"
 
 namespace lockbench {
 namespace {
@@ -177,9 +178,22 @@ void take_scheduler(const MachineNode& node, sim::Machine& machine) {
     }
 }
 
+Topology load_topology(const MachineNode& node, const std::string& file) {
+    const std::string value = node.word({});
+    try {
+        if (std::filesystem::path(value).extension() != ".xml") {
+            return load_synthetic(value);
+        }
+        const std::string path = (std::filesystem::path(file).parent_path() / value).string();
+        return load_xml_text(read_xml_file(path), path);
+    } catch (const HostError& error) {
+        node.fail(fmt::format("is no topology: {}", error.what()));
+    }
+}
+
 }  // namespace
 
-SimMachine parse_sim_machine(const std::string& text, const std::string& file) {
+SimMachine parse_sim_machine(const std::string& text, const std::string& file, const Topology* topology) {
     SimMachine result;
     try {
         result.file = std::make_shared<const nlohmann::json>(nlohmann::json::parse(text));
@@ -193,11 +207,7 @@ SimMachine parse_sim_machine(const std::string& text, const std::string& file) {
     sim::Machine& machine = result.numbers;
     machine.name = root.at("name").text();
     result.summary = root.at("summary").text();
-    try {
-        result.topology = load_synthetic(root.at("topology").word({}));
-    } catch (const HostError& error) {
-        root.at("topology").fail(fmt::format("is no topology: {}", error.what()));
-    }
+    result.topology = topology == nullptr ? load_topology(root.at("topology"), file) : *topology;
     take_places(root.at("topology"), result.topology, machine);
     take_hops(root.at("package_hops"), machine);
     const std::string protocol = root.at("protocol").word({"mesi", "mesif", "moesi"});

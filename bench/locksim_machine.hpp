@@ -32,6 +32,8 @@ std::vector<ShippedMachine> shipped_machines();
 
 // `name`: one of those that are shipped, or the path of a file.
 SimMachine load_sim_machine(const std::string& name);
-SimMachine parse_sim_machine(const std::string& text, const std::string& file);
+// Its topology is hwloc's synthetic description, or a file of hwloc's XML format (name.xml, beside `file`), or the one
+// given.
+SimMachine parse_sim_machine(const std::string& text, const std::string& file, const Topology* topology = nullptr);
 
 }  // namespace lockbench

@@ -4,12 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "bench/errors.hpp"
 #include "bench/lists.hpp"
+#include "bench/locksim_calibrate.hpp"
 #include "bench/locksim_run.hpp"
 #include "bench/nearest.hpp"
 
@@ -30,7 +32,9 @@ std::string refuse_value(const std::string& value) {
 
 CLI::App* add_run(CLI::App& app, RawSimOptions& raw) {
     CLI::App* run = app.add_subcommand("run", "Simulate locks on workloads");
-    run->add_option("--machine", raw.machine, "A name of 'locksim list machines', or a file like those")->required();
+    run->add_option("--machine", raw.machine,
+                    "A name of 'locksim list machines', a file like those, or 'this': this host, measured first")
+        ->required();
     run->add_option("--locks", raw.locks, "Globs of lock names, comma-separated [all but controls and .yield builds]");
     run->add_option("--workloads", raw.workloads, "Globs of workload names [all]");
     run->add_option("--threads", raw.threads, "Thread counts [1, 2, 4 .. up to the machine's CPUs]");
@@ -53,6 +57,48 @@ CLI::App* add_run(CLI::App& app, RawSimOptions& raw) {
     }
     run->footer(kFooter);
     return run;
+}
+
+struct RawCalibration {
+    std::string out;
+    std::uint32_t windows = CalibrateOptions{}.windows;
+    bool as_json = false;
+};
+
+CLI::App* add_calibrate(CLI::App& app, RawCalibration& raw) {
+    CLI::App* calibrate = app.add_subcommand("calibrate", "Measure this host and make a simulated machine of it");
+    calibrate->add_option("--out", raw.out, "Folder for machine.json and topology.xml; must not exist or be empty")
+        ->check(refuse_value, "", "");
+    calibrate->add_option("--windows", raw.windows, "Windows of 20 ms a probe [11]")
+        ->check(CLI::Range(1U, 1000U))
+        ->option_text("UINT");
+    calibrate->add_flag("--json", raw.as_json, "An object: what was measured and simulated, and the machine");
+    calibrate->footer(kFooter);
+    return calibrate;
+}
+
+int calibrate_command(const RawCalibration& raw) {
+    std::unique_ptr<MachineFolder> folder;
+    if (!raw.out.empty()) {
+        folder = std::make_unique<MachineFolder>(raw.out);
+    }
+    CalibrateOptions options;
+    options.windows = raw.windows;
+    const Calibration calibration = calibrate(options);
+    if (folder != nullptr) {
+        folder->write(calibration.machine);
+    }
+    if (raw.as_json) {
+        nlohmann::json json = calibration_json(calibration);
+        json["machine"] = *calibration.machine.file;
+        fmt::print("{}\n", json.dump(1));
+    } else {
+        fmt::print("{}", calibration_text(calibration));
+        if (folder != nullptr) {
+            fmt::print("machine: --machine={}\n", folder->file());
+        }
+    }
+    return kExitDone;
 }
 
 nlohmann::json machines_json() {
@@ -107,10 +153,15 @@ int run_main(int argc, char** argv) {
     CLI::App* list = app.add_subcommand("list", "What there is: locks, workloads, machines");
     list->add_option("what", what, "locks, workloads or machines")->required();
     list->add_flag("--json", as_json, "An array of objects");
+    RawCalibration calibration;
+    CLI::App* calibrate = add_calibrate(app, calibration);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? kExitDone : kExitUsage;
+    }
+    if (app.got_subcommand(calibrate)) {
+        return calibrate_command(calibration);
     }
     return app.got_subcommand(run) ? run_simulation(raw, std::vector<std::string>(argv, argv + argc))
                                    : list_command(what, as_json);

@@ -16,6 +16,7 @@
 #include "bench/build_info.hpp"
 #include "bench/errors.hpp"
 #include "bench/lists.hpp"
+#include "bench/locksim_calibrate.hpp"
 #include "bench/locksim_report.hpp"
 #include "bench/locksim_trial.hpp"
 #include "bench/progress.hpp"
@@ -266,10 +267,16 @@ bool supervise(const SimPlan& plan, const SimMachine& machine, Recorder& recorde
     return alive;
 }
 
+SimMachine this_machine() {
+    const Calibration calibration = calibrate({});
+    fmt::print("{}", calibration_text(calibration));
+    return calibration.machine;
+}
+
 }  // namespace
 
 int run_simulation(const RawSimOptions& raw, const std::vector<std::string>& command) {
-    const SimMachine machine = load_sim_machine(raw.machine);
+    const SimMachine machine = raw.machine == kThisMachine ? this_machine() : load_sim_machine(raw.machine);
     const SimPlan plan = make_sim_plan(raw, machine);
     const RunFiles files(plan.out.empty() ? "out/sim-" + utc_now("%Y%m%dT%H%M%SZ") : plan.out);
     static_cast<void>(files.create());

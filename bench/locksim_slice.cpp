@@ -5,47 +5,19 @@
 #include <type_traits>
 #include <utility>
 
-#include "bench/locksim_cells.hpp"
+#include "bench/locksim_erase.hpp"
 #include "locks/registry.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
 namespace {
 
-// All of a trial's shared state lies in the simulated memory, the threads' tokens as well.
-template <class W>
-SimWorkload erase() {
-    using Thread = typename W::Thread;
-    return {
-        .info = &W::info(),
-        .build = [](const TrialSetup& setup) -> void* { return &sim::make_local<W>(setup); },
-        .enter = [](void* workload, Ctx<Sim>& ctx, RoleId role) -> void* {
-            return &sim::make_local<Thread>(*static_cast<W*>(workload), ctx, role);
-        },
-        .step_until =
-            [](void* workload, void* thread, Nanoseconds end) {
-                while (Sim::now() < end) {
-                    static_cast<W*>(workload)->step(*static_cast<Thread*>(thread));
-                }
-            },
-        .leave =
-            [](void* workload, void* thread) {
-                static_cast<W*>(workload)->finish(*static_cast<Thread*>(thread));
-                static_cast<Thread*>(thread)->~Thread();
-            },
-        .verify = [](void* workload, Verdict& verdict) { static_cast<W*>(workload)->verify(verdict); },
-        .homes = [](const void* workload,
-                    const TellHome& tell) { static_cast<const W*>(workload)->for_each_home(tell); },
-        .drop = [](void* workload) { static_cast<W*>(workload)->~W(); },
-    };
-}
-
 template <std::size_t kIndex, class L>
 void add_if_mine(std::vector<std::pair<std::size_t, SimLock>>& out) {
     if constexpr (kIndex % LOCKBENCH_SLICES == LOCKBENCH_SLICE) {
         static_assert(info_matches_type<Sim, L>());
         SimLock lock{L::kInfo, {}};
-        for_each_type(AllWorkloads<Sim, L>{}, [&]<class W>() { lock.workloads.push_back(erase<W>()); });
+        for_each_type(AllWorkloads<Sim, L>{}, [&]<class W>() { lock.workloads.push_back(erase_sim_workload<W>()); });
         out.emplace_back(kIndex, std::move(lock));
     }
 }

@@ -30,7 +30,8 @@ target_link_libraries(locksim_cells PUBLIC lockbench_workloads lockbench_coop)
 add_library(locksim_parts STATIC ${PROJECT_SOURCE_DIR}/bench/locksim_machines.cpp
     ${PROJECT_SOURCE_DIR}/bench/locksim_machine.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_machine_file.cpp
     ${PROJECT_SOURCE_DIR}/bench/locksim_trial.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_plan.cpp
-    ${PROJECT_SOURCE_DIR}/bench/locksim_report.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_run.cpp)
+    ${PROJECT_SOURCE_DIR}/bench/locksim_report.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_run.cpp
+    ${PROJECT_SOURCE_DIR}/bench/locksim_calibrate.cpp)
 target_include_directories(locksim_parts PRIVATE ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(locksim_parts PUBLIC locksim_cells lockbench_bench)
 

@@ -5,10 +5,11 @@ import os
 import pathlib
 import sys
 
-from plotting import cells, costs, draw, ratios, report, runfiles, shares, table
+from plotting import agreement, cells, costs, draw, ratios, report, runfiles, shares, table
 from plotting import throughput, topology, transfers, uncontended, verdict, waits
 
 FORMATS = ("png", "svg")
+TABLES = {"uncontended": 1, "agreement": 2}  # by name, of how many runs
 FIGURES = (ratios, throughput, waits, shares, transfers, uncontended, topology)
 
 
@@ -30,14 +31,15 @@ def parse(arguments):
                "written, 2 wrong usage, 3 a Python package is missing.")
     parser.add_argument("dirs", metavar="DIR", nargs="+", type=pathlib.Path, help="folder of a run (with run.json)")
     parser.add_argument("--out", type=pathlib.Path, help="where to write; default: DIR, if there is only one")
-    parser.add_argument("--table", choices=("uncontended",),
-                        help="print this table in Markdown, and draw nothing: what each lock costs that nobody else "
-                             "wants, beside its floor, and why")
+    parser.add_argument("--table", choices=tuple(TABLES),
+                        help="print this table in Markdown, and draw nothing; uncontended: what each lock costs that "
+                             "nobody else wants, beside its floor, and why; agreement: of a native and a simulated "
+                             "run, how far they agree")
     parser.add_argument("--format", type=formats, default=list(FORMATS), help="png, svg or both (default): png,svg")
     options = parser.parse_args(arguments)
-    if options.table and len(options.dirs) > 1:
-        parser.error("--table: of one run at a time")
-    if options.out is None and len(options.dirs) > 1:
+    if options.table and len(options.dirs) != TABLES[options.table]:
+        parser.error(f"--table={options.table}: of {TABLES[options.table]} run(s), not {len(options.dirs)}")
+    if not options.table and options.out is None and len(options.dirs) > 1:
         parser.error("several runs: say where the figures go with --out=DIR")
     if len({path.resolve() for path in options.dirs}) != len(options.dirs):
         parser.error("a folder is named twice: its windows would count twice")
@@ -65,7 +67,11 @@ def plot(options):
     draw.use_style()
     datasets = cells.datasets_of(runs)
     if options.table:
-        costs.show(datasets[0], f"./plot.py {options.dirs[0]} --table={options.table}")
+        command = f"./plot.py {' '.join(map(str, options.dirs))} --table={options.table}"
+        if options.table == "uncontended":
+            costs.show(datasets[0], command)
+        else:
+            say(agreement.markdown(datasets, command))
         return 0
     sections, figures = [], []
     for warning in [warning for run in runs for warning in run.warnings]:

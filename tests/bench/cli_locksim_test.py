@@ -161,6 +161,50 @@ class Locksim(unittest.TestCase):
         path.write_text("{")
         self.refused("run", f"--machine={path}", says=["it is not JSON"])
 
+    def test_this_host_as_a_machine(self):
+        folder = self.folder / "twin"
+        text = locksim("calibrate", f"--out={folder}")
+        self.assertEqual(text.returncode, 0, text.stderr)
+        self.assertIn(f"--machine={folder}/machine.json", text.stdout)
+        rows = [line.split()[0] for line in text.stdout.splitlines() if "%" in line]
+        self.assertEqual(sorted(set(rows)), sorted(self.PROBES))
+        machine = json.loads((folder / "machine.json").read_text())
+        self.assertEqual(machine["costs"]["rmw_ns"]["source"], "measured")
+        self.assertEqual(machine["costs"]["ack_ns"]["source"], "assumed")
+        # Its topology is a file beside it.
+        text = self.run_into("run", f"--machine={folder}/machine.json", "--locks=ticket", "--workloads=rw_mix",
+                             "--threads=1", *SHORT)
+        self.assertIn("SIMULATED machine this", text)
+        self.refused("calibrate", f"--out={folder}", says=["is not empty"])
+        (folder / "topology.xml").write_text("<topology version=\"2.0\"><object type=\"Mach")
+        self.refused("run", f"--machine={folder}/machine.json", says=["machine.json: 'topology' is no topology"])
+        (folder / "topology.xml").unlink()
+        self.refused("run", f"--machine={folder}/machine.json",
+                     says=["machine.json: 'topology' is no topology", "topology.xml: No such file"])
+
+    PROBES = ["load", "store", "rmw", "fence", "pause", "allocate", "unpark", "path", "cas_exchange", "store_exchange",
+              "hand_over"]
+
+    def test_what_sets_a_number_is_reproduced(self):
+        told = json.loads(locksim("calibrate", "--json").stdout)
+        self.assertEqual({row["probe"] for row in told["rows"]}, set(self.PROBES))
+        rows = {row["probe"]: row for row in told["rows"] if len(set(row["cpus"])) == len(row["cpus"])}
+        # Each by a number of its own, at any speed of the host. What has several of them, or a floor, need not fit.
+        for probe in ("load", "store", "rmw", "fence", "pause", "unpark", "cas_exchange"):
+            self.assertLess(abs(rows[probe]["error"]), 0.05, rows[probe])
+        self.assertEqual(told["machine"]["name"], "this")
+        self.assertGreater(rows["cas_exchange"]["here_ns"]["median"], rows["load"]["here_ns"]["median"])
+
+    def test_calibrated_on_the_way(self):
+        text = self.run_into("run", "--machine=this", "--locks=ticket", "--workloads=rw_mix", "--threads=1", *SHORT)
+        self.assertIn("cas_exchange", text)
+        self.assertEqual(json.loads((self.folder / "run" / "run.json").read_text())["machine"]["name"], "this")
+
+    def test_bad_calibrations(self):
+        for arguments in (["--windows=0"], ["--windows=1001"], ["--windows=x"], ["--out="], ["--out=--json"], ["more"]):
+            self.assertEqual(locksim("calibrate", *arguments).returncode, 2, arguments)
+        self.assertEqual(locksim("calibrate", "--windows=1", "--out=/proc/x").returncode, 3)
+
 
 if __name__ == "__main__":
     unittest.main()

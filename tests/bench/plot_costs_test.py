@@ -92,7 +92,7 @@ class TableTest(FolderTest):
         path = path.write()
         for status, words, arguments in ((1, "no uncontended costs were measured", (path, "--table=uncontended")),
                                          (2, "invalid choice: 'costs'", (path, "--table=costs")),
-                                         (2, "of one run at a time", (path, self.folder, "--table=uncontended"))):
+                                         (2, "of 1 run(s), not 2", (path, self.folder, "--table=uncontended"))):
             done = run_plot(*arguments)
             self.assertEqual((done.returncode, words in done.stderr), (status, True), done.stderr)
 
