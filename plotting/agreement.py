@@ -83,8 +83,8 @@ def markdown(datasets, command):
         raise runfiles.UsageError("--table=agreement: the runs have no lock, workload and thread count in common")
     lines = [f"Made by `{command}`. {datasets[0].label}; beside it {datasets[1].label}.", "",
              "Kendall's tau: 1 where both have the locks in the same order, -1 in the opposite one; first of all pairs "
-             "of locks, then of those whose native 95 % intervals do not meet. Error: median of |simulated / native - 1| "
-             "over the locks, and over those of which nobody slept.", "",
+             "of locks, then of those whose native 95 % intervals do not meet. Error: median of "
+             "|simulated / native - 1| over the locks, and over those of which nobody slept.", "",
              "| workload | threads | locks | tau, all | tau, told apart | error | nobody slept |",
              "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     sums = {False: [0, 0], True: [0, 0]}
