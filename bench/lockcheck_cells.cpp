@@ -27,7 +27,7 @@ std::vector<LockChecker> collect(std::index_sequence<kSlices...>) {
     return checkers;
 }
 
-constexpr std::string_view kRoles = "rwtdkoi";
+constexpr std::string_view kRoles = "rwtsdkcoif";
 constexpr unsigned kMaxSections = 16;
 
 // The number that `text` begins with, taken off it; 0 where there is none.
@@ -91,7 +91,7 @@ namespace {
 Client parse_text(std::string_view text) {
     const auto refuse = [text](std::string_view why) {
         throw UsageError(fmt::format(
-            "--client={}: {}. A client is written <n><r|w|t|d|k|o|i>..[x<sections>], for example 2r1wx2, or "
+            "--client={}: {}. A client is written <n><r|w|t|s|d|k|c|o|i|f>..[x<sections>], for example 2r1wx2, or "
             "rmap:<action>+<action>.., for example rmap:exit+walk.",
             text, why));
     };
@@ -106,7 +106,7 @@ Client parse_text(std::string_view text) {
     while (!rest.empty() && rest.front() != 'x') {
         const unsigned count = take_number(rest);
         if (count == 0 || rest.empty() || kRoles.find(rest.front()) == std::string_view::npos) {
-            refuse("a number from 1 on and one of r, w, t, d, k, o, i are wanted");
+            refuse("a number from 1 on and one of r, w, t, s, d, k, c, o, i, f are wanted");
         }
         client.roles.append(std::min(count, 2 * explore::kMaxFibers), rest.front());
         rest.remove_prefix(1);
@@ -114,6 +114,11 @@ Client parse_text(std::string_view text) {
     if (client.roles.empty() || client.roles.size() > explore::kMaxFibers) {
         refuse(fmt::format("1 to {} threads", explore::kMaxFibers));
     }
+    const std::size_t enders = static_cast<std::size_t>(std::count(client.roles.begin(), client.roles.end(), 'f'));
+    if (enders != 0 && enders != client.roles.size()) {
+        refuse("f, who ends the lock, goes with nobody else");
+    }
+    client.counted = enders != 0;
     if (!rest.empty()) {
         rest.remove_prefix(1);
         client.counted = rest != "*";
@@ -122,6 +127,9 @@ Client parse_text(std::string_view text) {
         rest = client.endless ? std::string_view() : rest;
         if (!rest.empty() || client.sections == 0 || client.sections > kMaxSections) {
             refuse(fmt::format("x1 to x{}, or x* for sections without end", kMaxSections));
+        }
+        if (enders != 0 && client.endless) {
+            refuse("a lock ends once");
         }
     }
     return client;
@@ -158,6 +166,9 @@ std::string unfit(const Client& client, const LockInfo& info) {
         }
         if (role == 'k' && !info.killable) {
             return "a wait for it cannot be cancelled";
+        }
+        if (role == 'c' && !(info.killable && info.shared)) {
+            return "no reader's wait for it can be cancelled";
         }
         if (role == 'i' && !info.irq_readers) {
             return "it has no readers that may not queue";

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 
+#include "bench/lockcheck_client.hpp"
 #include "locks/lock.hpp"
 #include "platform/explore/verdict.hpp"
 
@@ -33,6 +34,14 @@ inline void judge_claims(const LockInfo& info, explore::Verdict& verdict) {
             verdict.failure = explore::Failure::claim;
             verdict.message = "one thread passes another that polls more than once" + claim;
         }
+    }
+}
+
+// Memory that ends with the last unlock is more than some locks claim to stand. They are told so beside the failure.
+inline void judge_end(const LockInfo& info, const Client& client, explore::Verdict& verdict) {
+    if (verdict.failure == explore::Failure::use_after_free && !info.free_after_unlock &&
+        client.roles.find('f') != std::string::npos) {
+        verdict.message += "; it does not claim to be free of this";
     }
 }
 

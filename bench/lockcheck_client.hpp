@@ -3,7 +3,9 @@
 // the same for every lock that offers what the roles need.
 //
 //   r reader   w writer   t writer that tries once   d writer that becomes a reader   k writer that may be cancelled
-//   o observer that asks is_locked()   i reader that may not queue, as an interrupt's
+//   s reader that tries once   c reader that may be cancelled   i reader that may not queue, as an interrupt's
+//   f writer of which the last one ends the lock's memory, as soon as it has unlocked
+//   o observer that asks is_locked(); whoever holds the lock then asks too
 // Writers change two counters that readers find equal. Exclusion: the counters are Plain, so that two sections at once
 // are seen. At the end the counters are the number of sections, and the lock is as constructed.
 #pragma once
@@ -32,7 +34,7 @@ struct Client {
     std::string roles;  // one letter a thread
     unsigned sections = 1;
     std::string text;                   // as written
-    bool counted = false;               // it says how many sections
+    bool counted = false;               // a thread has so many sections and no more
     bool endless = false;               // one section after another, for ever
     std::vector<RmapAction> rmap = {};  // one a thread, in the place of roles
 
@@ -62,7 +64,8 @@ class ClientProgram {
         explore::Program program;
         program.threads = static_cast<ThreadId>(client_.roles.size());
         for (ThreadId tid = 0; tid < program.threads; ++tid) {
-            program.cancellable |= client_.roles[tid] == 'k' ? std::uint64_t{1} << tid : 0U;
+            const bool cancellable = client_.roles[tid] == 'k' || client_.roles[tid] == 'c';
+            program.cancellable |= cancellable ? std::uint64_t{1} << tid : 0U;
         }
         program.setup = [this](explore::Arena& arena) { set_up(arena); };
         program.body = [this](ThreadId tid) { run(tid); };
@@ -114,6 +117,17 @@ class ClientProgram {
             P::mark(Mark::doorway, &lock, Mode::write);
             lock.lock(token);
             hold(tid, token);
+        } else if (role == 's') {
+            P::mark(Mark::doorway, &lock, kReadMode);
+            if (try_lock_for_read(lock, token)) {
+                leave_read(tid, token);
+            }
+        } else if (role == 'f') {
+            P::mark(Mark::doorway, &lock, Mode::write);
+            lock.lock(token);
+            if (hold(tid, token) == client_.roles.size() * client_.sections) {
+                explore::tell_life(explore::Kind::release, shared_, sizeof(Shared), false, Site::here());
+            }
         } else if (role == 't') {
             P::mark(Mark::doorway, &lock, Mode::write);
             if (lock.try_lock(token)) {
@@ -124,6 +138,13 @@ class ClientProgram {
                 P::mark(Mark::doorway, &lock, Mode::write);
                 if (lock.lock_killable(token)) {
                     hold(tid, token);
+                }
+            }
+        } else if (role == 'c') {
+            if constexpr (KillableSharedLock<L>) {
+                P::mark(Mark::doorway, &lock, Mode::read);
+                if (lock.lock_shared_killable(token)) {
+                    leave_read(tid, token);
                 }
             }
         } else if (role == 'd') {
@@ -153,30 +174,41 @@ class ClientProgram {
         P::mark(Mark::acquired, &shared_->lock, kReadMode);
         point(tid, explore::Point::held);
         read();
+        ask();
         P::mark(Mark::released, &shared_->lock, kReadMode);
         unlock_for_read(shared_->lock, token);
     }
 
-    void hold(ThreadId tid, Token& token) {
+    // Which of all sections it was.
+    std::uint32_t hold(ThreadId tid, Token& token) {
         P::mark(Mark::acquired, &shared_->lock, Mode::write);
         point(tid, explore::Point::held);
-        write(tid);
+        const std::uint32_t number = write(tid);
+        ask();
+        P::mark(Mark::released, &shared_->lock, Mode::write);
+        shared_->lock.unlock(token);
+        return number;
+    }
+    void ask() const {
         if (client_.roles.find('o') != std::string::npos) {
             check(shared_->lock.is_locked(), "is_locked() is false while the lock is held");
         }
-        P::mark(Mark::released, &shared_->lock, Mode::write);
-        shared_->lock.unlock(token);
     }
     // Sections without end leave the counters as they are: what is looked for is the accesses.
-    void write(ThreadId tid) {
+    std::uint32_t write(ThreadId tid) {
         const std::uint32_t more = client_.endless ? 0 : 1;
         writes_[tid] += more;
-        shared_->low.set(shared_->low.get() + more);
+        const std::uint32_t low = shared_->low.get() + more;
+        shared_->low.set(low);
         shared_->high.set(shared_->high.get() + more);
+        return low;
     }
     void read() const { check(shared_->low.get() == shared_->high.get(), "a reader sees half of a section"); }
 
     void verify() const {
+        if (client_.roles.find('f') != std::string::npos) {
+            return;  // it is gone
+        }
         std::uint32_t writes = 0;
         for (std::size_t tid = 0; tid < client_.roles.size(); ++tid) {
             writes += writes_[tid];

@@ -75,7 +75,7 @@ explore::Model model_of(const Raw& raw) {
 void add_common(CLI::App& command, Raw& raw) {
     command.add_option(
         "--client", raw.client,
-        "Threads by role and sections of each: <n><r|w|t|d|k|o|i>..[x<sections>], or what they do to the "
+        "Threads by role and sections of each: <n><r|w|t|s|d|k|c|o|i|f>..[x<sections>], or what they do to the "
         "reverse map: rmap:<action>+<action>.. [2wx2]");
     std::string engines;
     for (const explore::EngineKind& engine : explore::engine_kinds()) {
@@ -166,21 +166,20 @@ std::string extent(const Raw& raw, const explore::Verdict& verdict) {
                        engine.counts, steps);
 }
 
+// The verdict in words, without the time that it took.
 std::string headline(const Raw& raw, const explore::Verdict& verdict) {
-    const explore::Counts& counts = verdict.counts;
+    const std::string seen = extent(raw, verdict);
     if (!verdict.passed()) {
-        return fmt::format("BROKEN: {}: {}, after {}, {:.2f} s", to_string(verdict.failure), verdict.message,
-                           extent(raw, verdict), verdict.seconds);
+        return fmt::format("BROKEN: {}: {}, after {}", to_string(verdict.failure), verdict.message, seen);
     }
     // Executions that a loop's bound cut short were not followed to their end.
-    if (verdict.exhaustive && counts.cut == 0) {
-        return fmt::format("exhaustive: {}, {:.2f} s", extent(raw, verdict), verdict.seconds);
+    if (verdict.exhaustive && verdict.counts.cut == 0) {
+        return "exhaustive: " + seen;
     }
-    return fmt::format("bounded: {}, stopped by {}, {:.2f} s", extent(raw, verdict),
+    return fmt::format("bounded: {}, stopped by {}", seen,
                        verdict.exhaustive
-                           ? fmt::format("the loop bound of {} in {} more", verdict.loop_bound, counts.cut)
-                           : verdict.stopped_by,
-                       verdict.seconds);
+                           ? fmt::format("the loop bound of {} in {} more", verdict.loop_bound, verdict.counts.cut)
+                           : verdict.stopped_by);
 }
 
 std::string times(std::uint64_t most) {
@@ -224,6 +223,7 @@ nlohmann::ordered_json to_json(const Raw& raw, const LockInfo& info, const explo
             {"verdict", !verdict.passed() ? "broken"
                         : proof           ? "exhaustive"
                                           : "bounded"},
+            {"says", headline(raw, verdict)},
             {"failure", to_string(verdict.failure)},
             {"message", verdict.message},
             {"executions", verdict.counts.complete},
@@ -263,10 +263,12 @@ int run_command(const Raw& raw) {
         }
         explore::Verdict verdict = checker->check(client, options);
         judge_claims(checker->info, verdict);
+        judge_end(checker->info, client, verdict);
         broken = broken || !verdict.passed();
         all.push_back(to_json(raw, checker->info, verdict));
         if (!raw.json) {
-            fmt::print("{}: {} ({})\n", checker->info.name, headline(raw, verdict), terms(raw, verdict));
+            fmt::print("{}: {}, {:.2f} s ({})\n", checker->info.name, headline(raw, verdict), verdict.seconds,
+                       terms(raw, verdict));
             print_waits(verdict);
             if (!verdict.passed()) {
                 print_failure(raw, checker->info, verdict);
@@ -302,13 +304,18 @@ int replay_command(const Raw& raw) {
 int list_command(bool json) {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     for (const LockChecker& checker : lock_checkers()) {
-        std::string roles = "rwt";
+        std::string roles = "rwts";
         roles += checker.info.downgrade ? "d" : "";
         roles += checker.info.killable ? "k" : "";
+        roles += checker.info.killable && checker.info.shared ? "c" : "";
         roles += checker.info.is_locked ? "o" : "";
         roles += checker.info.irq_readers ? "i" : "";
+        roles += checker.info.free_after_unlock ? "f" : "";
         all.push_back({{"name", checker.info.name},
+                       {"family", checker.info.family},
                        {"kind", to_string(checker.info.kind)},
+                       {"shared", checker.info.shared},
+                       {"fairness", to_string(checker.info.fairness)},
                        {"roles", roles},
                        {"rmap", !checker.info.control}});
         if (!json) {

@@ -241,10 +241,10 @@ class Rwsem {
         return Spin::worth_spinning(words_, Moves::kNonspinnable) &&
                Spin::template spin<Mode::write>(words_, token.self, Moves::kNonspinnable, [this, &token] {
                    if (!Moves::try_claim_write_past(words_.count)) {
-                       return false;
+                       return Spin::Taken::no;
                    }
                    Moves::own_write(words_.owner, token.self);
-                   return true;
+                   return Spin::Taken::yes;
                });
     }
 

@@ -66,6 +66,7 @@ template <Platform P, class WaitLock = TicketLock<P>, class Policy = Rwsem53Poli
 class Rwsem53 {
     using Queue = RwsemQueue<P, WaitLock, Policy, Moves>;
     using Spin = RwsemSpin<P, WaitLock, Policy, Moves>;
+    using Taken = typename Spin::Taken;
 
   public:
     using Token = typename Queue::Token;
@@ -206,19 +207,21 @@ class Rwsem53 {
         // phase (rwsem_reader_phase_trylock).
         // relaxed: a hint.
         const std::uint64_t owner = words_.owner.load(relaxed);
-        return (owner & Moves::kReaderOwned) != 0 && ((owner ^ seen) & ~Moves::kOwnerFlags) != 0 && try_take();
+        return (owner & Moves::kReaderOwned) != 0 && ((owner ^ seen) & ~Moves::kOwnerFlags) != 0 &&
+               try_take() == Taken::yes;
     }
 
-    bool try_take_read(Token& token) {
+    Taken try_take_read(Token& token) {
         const auto past = Moves::try_claim_read_past(words_.count);
         if (past == Moves::Past::must_wake) {
             Queue::wake_after_readers(words_, token);
+            return Taken::woke;
         }
         if (past != Moves::Past::yes) {
-            return false;
+            return Taken::no;
         }
         Moves::own_read(words_.owner, task_of(token.self));
-        return true;
+        return Taken::yes;
     }
 
     // Queues, turning `unit`, what the count holds for this reader, into waiting; true when it has the lock after all.
@@ -281,10 +284,10 @@ class Rwsem53 {
         return Spin::worth_spinning(words_, Moves::kWriterNonspinnable) &&
                Spin::template spin<Mode::write>(words_, token.self, Moves::kWriterNonspinnable, [this, &token] {
                    if (!Moves::try_claim_write_past(words_.count)) {
-                       return false;
+                       return Taken::no;
                    }
                    Moves::own_write(words_.owner, token.self);
-                   return true;
+                   return Taken::yes;
                });
     }
 

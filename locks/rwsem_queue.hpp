@@ -237,6 +237,7 @@ struct RwsemSpin {
     using Queue = RwsemQueue<P, WaitLock, Policy, Moves>;
     using Words = typename Queue::Words;
     enum class Owner : unsigned char { nobody, writer, readers, not_to_spin_on };
+    enum class Taken : unsigned char { no, yes, woke };  // woke: no, and others were woken
 
     // Takes the lock by spinning, with try_take(); `forbidding` are the flags of the owner word that forbid it
     // (rwsem_can_spin_on_owner, rwsem_optimistic_spin). Preemption off.
@@ -298,6 +299,8 @@ struct RwsemSpin {
     static constexpr Nanoseconds kBesideReadersNs = 10'000;
     static constexpr Nanoseconds kBesideEachNs = 500;
     static constexpr std::int64_t kReadersCounted = 30;
+    // Rounds of one spinner in which it wakes others that an exploration follows; natively no limit.
+    static constexpr std::size_t kWakingRounds = 2;
 
     static Owner state_of(std::uint64_t owner, std::uint64_t forbidding) {
         if ((owner & forbidding) != 0) {
@@ -309,34 +312,41 @@ struct RwsemSpin {
         return (owner & ~Moves::kOwnerFlags) != 0 ? Owner::writer : Owner::nobody;
     }
 
+    // Others go on from a round in which a reader wakes them, so such a round is not as good as left out.
     template <Mode kMode, class ShouldYield, class TryTake>
     static bool spin_as_head(Words& words, std::uint64_t forbidding, ShouldYield& should_yield, TryTake try_take) {
         Owner before = Owner::nobody;
         typename P::Deadline limit = P::never();
-        for (typename P::Retry loop;; loop.again()) {
-            const Owner now = watch(words, forbidding, should_yield);
-            if (now == Owner::not_to_spin_on) {
-                return false;
-            }
-            if (try_take()) {
-                return true;
-            }
-            if (kMode == Mode::write && now == Owner::readers) {
-                if (!Policy::kWriterSpinOnReaders) {
+        for (typename P::template EffectLoop<kWakingRounds> waking;; waking.again()) {
+            for (typename P::Retry loop;; loop.again()) {
+                const Owner now = watch(words, forbidding, should_yield);
+                if (now == Owner::not_to_spin_on) {
                     return false;
                 }
-                if (before != Owner::readers) {
-                    limit = time_beside_readers(words);
+                const Taken taken = try_take();
+                if (taken == Taken::yes) {
+                    return true;
                 }
-                if (P::expired(limit)) {
-                    Queue::forbid_spinning(words.owner, Policy::kAllNonspinnable);
+                if (kMode == Mode::write && now == Owner::readers) {
+                    if (!Policy::kWriterSpinOnReaders) {
+                        return false;
+                    }
+                    if (before != Owner::readers) {
+                        limit = time_beside_readers(words);
+                    }
+                    if (P::expired(limit)) {
+                        Queue::forbid_spinning(words.owner, Policy::kAllNonspinnable);
+                        return false;
+                    }
+                }
+                if (now != Owner::writer && P::poll(should_yield)) {
                     return false;
                 }
+                before = now;
+                if (taken == Taken::woke) {
+                    break;
+                }
             }
-            if (now != Owner::writer && P::poll(should_yield)) {
-                return false;
-            }
-            before = now;
         }
     }
 

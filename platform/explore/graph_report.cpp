@@ -24,9 +24,8 @@ std::string GraphEngine::name(EventId id) const {
     const Event& event = graph_->at(id);
     std::string text = thread_name(owner_of(id));
     if (tells_life(event.kind)) {
-        text += event.kind == Kind::release
-                    ? " ends "
-                    : " uses again " + offset_name(static_cast<std::uint32_t>(event.value >> 32U));
+        text += event.kind == Kind::release ? " ends " : " uses again ";
+        text += offset_name(static_cast<std::uint32_t>(event.value >> 32U));
     } else {
         text += event.is(Event::kWrite) ? " writes " : " reads ";
         text += place_name(event.loc);

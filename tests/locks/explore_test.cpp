@@ -7,6 +7,7 @@
 
 #include "bench/lockcheck_client.hpp"
 #include "locks/controls.hpp"
+#include "locks/rwsem_3_8.hpp"
 #include "tests/support/broken_locks.hpp"
 #include "tests/support/broken_sleeping_locks.hpp"
 
@@ -114,6 +115,17 @@ TEST(Explored, ReaderKeepsItsUnit) { fails<Rw<Bug::reader_keeps_unit>>(Failure::
 TEST(Explored, ReaderUnlockRelaxed) { fails<Rw<Bug::reader_unlock_relaxed>>(Failure::race, client("rw")); }
 TEST(Explored, WriterForgetsReaders) { fails<Rw<Bug::writer_forgets_readers>>(Failure::exclusion, client("rw")); }
 TEST(Explored, UnlockClearsTheWrongByte) { fails<Rw<Bug::unlock_clears_wrong_byte>>(Failure::liveness, client("ww")); }
+
+TEST(Explored, IsLockedSeesNoReaders) {
+    fails<Rw<Bug::is_locked_sees_writers_only>>(Failure::check_failed, client("ro"));
+    passes<Rw<>>(client("rro"));
+}
+TEST(Explored, MemoryThatEndsWithTheLastUnlock) {
+    passes<Ticket<>>(client("ff", 2));
+    // Its unlock lets go of its wait_lock last of all.
+    fails<Rwsem38<Explore>>(Failure::use_after_free, client("ff"));
+}
+TEST(Explored, ReadersThatTryOnce) { passes<Rw<>>(client("sw", 2)); }
 
 TEST(Explored, SleepWithoutRecheck) {
     fails<SmallSem<Explore, Bug::sleep_without_recheck>>(Failure::liveness, client("ww"));
