@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "bench/locksim_cells.hpp"
+#include "bench/locksim_loop.hpp"
 #include "locks/registry.hpp"
 #include "workloads/registry.hpp"
 
@@ -46,6 +47,7 @@ void add_if_mine(std::vector<std::pair<std::size_t, SimLock>>& out) {
         static_assert(info_matches_type<Sim, L>());
         SimLock lock{L::kInfo, {}};
         for_each_type(AllWorkloads<Sim, L>{}, [&]<class W>() { lock.workloads.push_back(erase<W>()); });
+        lock.workloads.push_back(erase<LockLoop<L>>());
         out.emplace_back(kIndex, std::move(lock));
     }
 }
