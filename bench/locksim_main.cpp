@@ -10,6 +10,7 @@
 
 #include "bench/errors.hpp"
 #include "bench/lists.hpp"
+#include "bench/locksim_fit.hpp"
 #include "bench/locksim_run.hpp"
 #include "bench/locksim_validate.hpp"
 #include "bench/nearest.hpp"
@@ -73,6 +74,18 @@ CLI::App* add_validate(CLI::App& app, RawValidateOptions& raw) {
     return validate;
 }
 
+CLI::App* add_fit(CLI::App& app, RawFitOptions& raw) {
+    CLI::App* fit = app.add_subcommand(
+        "fit",
+        "Latencies by distance from a matrix of core-to-core latencies; status 1 where the machine is beside it");
+    fit->add_option("matrix", raw.matrix, "CSV, one row a CPU in Linux's order, ns below the diagonal")->required();
+    fit->add_option("--machine", raw.machine,
+                    "Whose distances: a name of 'locksim list machines', or a file like those")
+        ->required();
+    finish_command(*fit);
+    return fit;
+}
+
 nlohmann::json machines_json() {
     nlohmann::json list = nlohmann::json::array();
     for (const ShippedMachine& shipped : shipped_machines()) {
@@ -134,6 +147,8 @@ int run_main(int argc, char** argv) {
     CLI::App* run = add_run(app, raw);
     RawValidateOptions raw_validate;
     CLI::App* validate = add_validate(app, raw_validate);
+    RawFitOptions raw_fit;
+    CLI::App* fit = add_fit(app, raw_fit);
     std::string what;
     bool as_json = false;
     CLI::App* list = app.add_subcommand("list", "What there is: locks, workloads, machines, published tables");
@@ -146,6 +161,9 @@ int run_main(int argc, char** argv) {
     }
     if (app.got_subcommand(validate)) {
         return run_validation(raw_validate);
+    }
+    if (app.got_subcommand(fit)) {
+        return run_fit(raw_fit);
     }
     return app.got_subcommand(run) ? run_simulation(raw, std::vector<std::string>(argv, argv + argc))
                                    : list_command(what, as_json);

@@ -60,8 +60,7 @@ double hand_over(const PublishedSeries& series, const sim::Machine& machine, std
             return static_cast<double>(count);
         }
     }
-    throw UsageError(
-        fmt::format("transfers are counted of {}, not of '{}'.", fmt::join(names, ", "), series.lock));
+    throw UsageError(fmt::format("transfers are counted of {}, not of '{}'.", fmt::join(names, ", "), series.lock));
 }
 
 }  // namespace
@@ -76,10 +75,10 @@ double ping_pong_ns(const sim::Machine& machine, CpuId a, CpuId b, NodeId home, 
         throw UsageError(fmt::format("{} has no node {}.", machine.name, home));
     }
     constexpr std::uint32_t kTurns = 1000;
-    sim::Engine stage(machine,
-                       {{a, machine.node_of_cpu[static_cast<std::size_t>(a)]},
-                        {b, machine.node_of_cpu[static_cast<std::size_t>(b)]}},
-                       seed);
+    sim::Engine stage(
+        machine,
+        {{a, machine.node_of_cpu[static_cast<std::size_t>(a)]}, {b, machine.node_of_cpu[static_cast<std::size_t>(b)]}},
+        seed);
     using Word = Sim::Atomic<std::uint32_t>;
     const std::uint32_t kind = stage.add_kind("ping-pong", sizeof(Word));
     auto& word = *new (stage.allocate(sizeof(Word), home, kind)) Word(0U);

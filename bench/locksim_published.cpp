@@ -72,8 +72,8 @@ Curve curve_of(const MachineNode& node) {
 }
 
 PublishedSeries series_of(const MachineNode& node, const MachineNode& table) {
-    node.require({"name", "threads", "published"}, {"note", "machine", "lock", "workload", "params", "ops", "cpus",
-                                                    "home", "count"});
+    node.require({"name", "threads", "published"},
+                 {"note", "machine", "lock", "workload", "params", "ops", "cpus", "home", "count"});
     PublishedSeries series;
     series.name = node.at("name").text();
     series.note = text_or(node, "note", "");
@@ -115,8 +115,9 @@ Shape shape_of(const MachineNode& node, const PublishedTable& table) {
         shape.other = names[word_of(node.at("other"), names)];
     }
     const bool one = node.has("at");
-    shape.from = static_cast<std::uint32_t>(one ? node.number("at", 1, kMostThreads)
-                                            : node.has("from") ? node.number("from", 1, kMostThreads) : 1);
+    shape.from = static_cast<std::uint32_t>(one                ? node.number("at", 1, kMostThreads)
+                                            : node.has("from") ? node.number("from", 1, kMostThreads)
+                                                               : 1);
     shape.to = one ? shape.from
                    : static_cast<std::uint32_t>(node.has("to") ? node.number("to", 1, kMostThreads) : kMostThreads);
     shape.least = node.has("least") ? node.number("least", 0, kMost) : 0;
@@ -166,8 +167,7 @@ PublishedTable parse_published(const std::string& text, const std::string& file)
     for (const Shape& shape : table.shapes) {
         // A claim about figures that do not have it would be one about the model alone.
         if (const Seen seen = look_at(shape, curves, curves); seen.known && !seen.holds) {
-            root.at("shapes").fail(
-                fmt::format("says '{}', which its own figures do not: {}", shape.words, seen.text));
+            root.at("shapes").fail(fmt::format("says '{}', which its own figures do not: {}", shape.words, seen.text));
         }
     }
     return table;
@@ -183,8 +183,8 @@ PublishedTable load_published(const std::string& name) {
     }
     std::ifstream in(name, std::ios::binary);
     if (!in || std::filesystem::is_directory(name)) {
-        throw UsageError(fmt::format("--table={}: there is no such table or file; there are {}.", name,
-                                     fmt::join(names, ", ")));
+        throw UsageError(
+            fmt::format("--table={}: there is no such table or file; there are {}.", name, fmt::join(names, ", ")));
     }
     return parse_published(std::string(std::istreambuf_iterator<char>(in), {}), name);
 }

@@ -35,17 +35,16 @@ double mean(const Curve& curve) {
 }
 
 std::uint32_t peak(const Curve& curve) {
-    return std::max_element(curve.begin(), curve.end(), [](const auto& a, const auto& b) {
-               return a.second < b.second;
-           })->first;
+    return std::max_element(curve.begin(), curve.end(),
+                            [](const auto& a, const auto& b) { return a.second < b.second; })
+        ->first;
 }
 
 bool within(double value, const Shape& shape) { return value >= shape.least && value <= shape.most; }
 
 Seen flat(const Shape& shape, const Curve& curve) {
-    const auto [least, most] = std::minmax_element(curve.begin(), curve.end(), [](const auto& a, const auto& b) {
-        return a.second < b.second;
-    });
+    const auto [least, most] = std::minmax_element(curve.begin(), curve.end(),
+                                                   [](const auto& a, const auto& b) { return a.second < b.second; });
     const double factor = most->second / least->second;
     return {true, factor <= shape.most,
             fmt::format("{:.2f} times, {:.4g} at {} and {:.4g} at {}", factor, least->second, least->first,

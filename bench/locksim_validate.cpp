@@ -32,7 +32,8 @@ std::int64_t think_ns(const SimCell& cell) {
     const auto found =
         std::find_if(params.begin(), params.end(), [](const ParamInfo& param) { return param.key == "think_ns"; });
     if (found == params.end()) {
-        throw UsageError(fmt::format("{} has no think_ns: 'speed_up' cannot be told of it.", cell.workload->info->name));
+        throw UsageError(
+            fmt::format("{} has no think_ns: 'speed_up' cannot be told of it.", cell.workload->info->name));
     }
     return cell.params[static_cast<std::size_t>(found - params.begin())];
 }

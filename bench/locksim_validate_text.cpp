@@ -27,7 +27,9 @@ json row_of(std::uint32_t threads, double published, const std::vector<double>& 
     // A seed in which nothing happened has no value, and then the cell has none.
     const bool whole = known.size() == values.size() && !known.empty();
     const double middle = whole ? median(known) : kNotGiven;
-    json row = {{"threads", threads}, {"published", number_or_null(published)}, {"simulated", number_or_null(middle)},
+    json row = {{"threads", threads},
+                {"published", number_or_null(published)},
+                {"simulated", number_or_null(middle)},
                 {"values", json::array()}};
     for (const double value : values) {
         row["values"].push_back(number_or_null(value));
@@ -58,18 +60,17 @@ json shape_of(const Shape& shape, const PublishedTable& table, const std::map<st
     for (std::size_t seed = 0; seed < seeds; ++seed) {
         holding += look_at(shape, curves_of(simulated, seed, false), published).holds ? 1 : 0;
     }
-    return {{"words", shape.words},
-            {"rule", to_string(shape.rule)},
-            {"series", shape.series},
-            {"published", paper.text},
-            {"simulated", seen.known ? seen.text : "values are missing"},
-            {"holds", seen.holds},
-            {"seeds_holding", holding},
-            {"seeds", seeds},
-            {"why", shape.why}};
+    return {{"words", shape.words},    {"rule", to_string(shape.rule)},
+            {"series", shape.series},  {"other", shape.other},
+            {"least", shape.least},    {"most", shape.most},
+            {"published", paper.text}, {"simulated", seen.known ? seen.text : "values are missing"},
+            {"holds", seen.holds},     {"seeds_holding", holding},
+            {"seeds", seeds},          {"why", shape.why}};
 }
 
-std::string figure_text(const json& value) { return value.is_null() ? "-" : fmt::format("{:.5g}", value.get<double>()); }
+std::string figure_text(const json& value) {
+    return value.is_null() ? "-" : fmt::format("{:.5g}", value.get<double>());
+}
 
 std::string spread_text(const json& values) {
     double least = INFINITY;
@@ -87,8 +88,8 @@ std::string spread_text(const json& values) {
 }  // namespace
 
 json validation_to_json(const PublishedTable& table, const std::map<std::string, Simulated>& simulated) {
-    json out = {{"name", table.name},     {"title", table.title},      {"citation", table.citation},
-                {"unit", table.unit},     {"series", json::array()},   {"shapes", json::array()},
+    json out = {{"name", table.name},          {"title", table.title},    {"citation", table.citation},
+                {"unit", table.unit},          {"series", json::array()}, {"shapes", json::array()},
                 {"window_us", table.window_us}};
     for (const PublishedSeries& series : table.series) {
         json rows = json::array();
