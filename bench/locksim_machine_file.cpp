@@ -39,7 +39,7 @@ void MachineNode::require(std::initializer_list<std::string_view> fields,
         static_cast<void>(unused);
         if (std::find(known.begin(), known.end(), field) == known.end()) {
             MachineNode(value_, file_, path_.empty() ? field : path_ + "." + field)
-                .fail("is no field of a machine" + hint(field, known));
+                .fail("is no field of such a file" + hint(field, known));
         }
     }
     for (const std::string_view field : fields) {
@@ -93,6 +93,13 @@ double MachineNode::number(std::string_view field, double least, double most) co
         node.fail(fmt::format("is {:g}; it has to be from {:g} to {:g}", value, least, most));
     }
     return value;
+}
+
+void MachineNode::require_numbers(std::size_t count, double most) const {
+    const auto is_right = [most](const nlohmann::json& value) { return value.is_number_unsigned() && value <= most; };
+    if (!value_.is_array() || value_.size() != count || !std::all_of(value_.begin(), value_.end(), is_right)) {
+        fail(fmt::format("is not a list of {} whole numbers up to {:g}", count, most));
+    }
 }
 
 sim::Time MachineNode::time(double most_ns) const {

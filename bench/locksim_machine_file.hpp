@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reading one field of a machine's file: present, of its type, in its range, with its source.
+// Reading one field of a machine's file, or of a published table: present, of its type, in its range, with its source.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +31,18 @@ class MachineNode {
     // Checks the source beside a value: {"value": .., "source": .., "note": ..} and nothing else but `more`.
     void require_source(std::initializer_list<std::string_view> more) const;
     [[nodiscard]] double number(std::string_view field, double least, double most) const;
+    // A list of `count` whole numbers from 0 to `most`.
+    void require_numbers(std::size_t count, double most) const;
+    // Each entry of a list.
+    template <class F>
+    void for_each(F&& f) const {
+        if (!value_.is_array() || value_.empty()) {
+            fail("is not a list with entries");
+        }
+        for (std::size_t i = 0; i < value_.size(); ++i) {
+            f(MachineNode(value_[i], file_, path_ + "[" + std::to_string(i) + "]"));
+        }
+    }
     // {"value": N, "source": .., "note": ..} in ns, as ps.
     [[nodiscard]] sim::Time time(double most_ns) const;
     [[nodiscard]] std::uint32_t count(std::uint32_t least, std::uint32_t most) const;

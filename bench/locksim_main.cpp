@@ -12,7 +12,9 @@
 #include "bench/errors.hpp"
 #include "bench/lists.hpp"
 #include "bench/locksim_calibrate.hpp"
+#include "bench/locksim_fit.hpp"
 #include "bench/locksim_run.hpp"
+#include "bench/locksim_validate.hpp"
 #include "bench/nearest.hpp"
 
 namespace lockbench {
@@ -28,6 +30,14 @@ std::string refuse_value(const std::string& value) {
     }
     return value.substr(0, 2) == "--" ? fmt::format("the value '{}' looks like an option; a value is missing.", value)
                                       : "";
+}
+
+void finish_command(CLI::App& command) {
+    for (CLI::Option* option :
+         command.get_options([](const CLI::Option* one) { return one->get_items_expected_max() > 0; })) {
+        option->check(refuse_value, "", "");
+    }
+    command.footer(kFooter);
 }
 
 CLI::App* add_run(CLI::App& app, RawSimOptions& raw) {
@@ -51,11 +61,7 @@ CLI::App* add_run(CLI::App& app, RawSimOptions& raw) {
     run->add_flag("--line-map", raw.line_map,
                   "Print, for the first seed of each cell, which lines moved, how far and how often");
     run->add_flag("--allow-convoy", raw.allow_convoy, "Run FIFO spin locks with more threads than CPUs");
-    for (CLI::Option* option :
-         run->get_options([](const CLI::Option* one) { return one->get_items_expected_max() > 0; })) {
-        option->check(refuse_value, "", "");
-    }
-    run->footer(kFooter);
+    finish_command(*run);
     return run;
 }
 
@@ -101,6 +107,31 @@ int calibrate_command(const RawCalibration& raw) {
     return kExitDone;
 }
 
+CLI::App* add_validate(CLI::App& app, RawValidateOptions& raw) {
+    CLI::App* validate = app.add_subcommand(
+        "validate", "Hold the simulated machines against published tables; status 1 where a shape does not hold");
+    validate->add_option("--table", raw.tables, "Names of 'locksim list tables', or files like those [all]");
+    validate->add_option("--seeds", raw.seeds, "Windows a cell, each with a seed of its own [5]");
+    validate->add_option("--seed", raw.seed, "The first seed [1]");
+    validate->add_option("--jobs", raw.jobs, "Processes that simulate at a time [the CPUs of this host]");
+    validate->add_option("--out", raw.out,
+                         "Folder for validation.json; must not exist or be empty [out/validation-<UTC time>]");
+    finish_command(*validate);
+    return validate;
+}
+
+CLI::App* add_fit(CLI::App& app, RawFitOptions& raw) {
+    CLI::App* fit = app.add_subcommand(
+        "fit",
+        "Latencies by distance from a matrix of core-to-core latencies; status 1 where the machine is beside it");
+    fit->add_option("matrix", raw.matrix, "CSV, one row a CPU in Linux's order, ns below the diagonal")->required();
+    fit->add_option("--machine", raw.machine,
+                    "Whose distances: a name of 'locksim list machines', or a file like those")
+        ->required();
+    finish_command(*fit);
+    return fit;
+}
+
 nlohmann::json machines_json() {
     nlohmann::json list = nlohmann::json::array();
     for (const ShippedMachine& shipped : shipped_machines()) {
@@ -113,11 +144,23 @@ nlohmann::json machines_json() {
     return list;
 }
 
+nlohmann::json tables_json() {
+    nlohmann::json list = nlohmann::json::array();
+    for (const ShippedTable& table : shipped_tables()) {
+        list.push_back({{"name", table.name},
+                        {"summary", load_published(std::string(table.name)).title},
+                        {"file", nlohmann::json::parse(table.text)}});
+    }
+    return list;
+}
+
 int list_command(const std::string& what, bool as_json) {
-    const std::vector<std::string> kinds = {"locks", "workloads", "machines"};
+    const std::vector<std::string> kinds = {"locks", "workloads", "machines", "tables"};
     nlohmann::json list = nlohmann::json::array();
     if (what == "machines") {
         list = machines_json();
+    } else if (what == "tables") {
+        list = tables_json();
     } else if (what == "locks") {
         for (const SimLock& lock : sim_locks()) {
             list.push_back(lock_to_json(lock.info));
@@ -148,10 +191,14 @@ int run_main(int argc, char** argv) {
     app.footer(kFooter);
     RawSimOptions raw;
     CLI::App* run = add_run(app, raw);
+    RawValidateOptions raw_validate;
+    CLI::App* validate = add_validate(app, raw_validate);
+    RawFitOptions raw_fit;
+    CLI::App* fit = add_fit(app, raw_fit);
     std::string what;
     bool as_json = false;
-    CLI::App* list = app.add_subcommand("list", "What there is: locks, workloads, machines");
-    list->add_option("what", what, "locks, workloads or machines")->required();
+    CLI::App* list = app.add_subcommand("list", "What there is: locks, workloads, machines, published tables");
+    list->add_option("what", what, "locks, workloads, machines or tables")->required();
     list->add_flag("--json", as_json, "An array of objects");
     RawCalibration calibration;
     CLI::App* calibrate = add_calibrate(app, calibration);
@@ -162,6 +209,12 @@ int run_main(int argc, char** argv) {
     }
     if (app.got_subcommand(calibrate)) {
         return calibrate_command(calibration);
+    }
+    if (app.got_subcommand(validate)) {
+        return run_validation(raw_validate);
+    }
+    if (app.got_subcommand(fit)) {
+        return run_fit(raw_fit);
     }
     return app.got_subcommand(run) ? run_simulation(raw, std::vector<std::string>(argv, argv + argc))
                                    : list_command(what, as_json);

@@ -125,9 +125,13 @@ SimPlan make_sim_plan(const RawSimOptions& raw, const SimMachine& machine) {
     }
     plan.notes = placements.notes;
     plan.lock_home = raw.lock_home;
+    std::vector<const WorkloadInfo*> known;
+    for (const SimWorkload& workload : sim_locks().front().workloads) {
+        known.push_back(workload.info);
+    }
     std::vector<ParamSweep> sweeps;
     for (const std::string& text : raw.params) {
-        sweeps.push_back(parse_param(text));
+        sweeps.push_back(parse_param(text, known));
     }
     const auto locks = chosen_locks(split_list("--locks", raw.locks));
     for (const WorkloadInfo* info : chosen_workloads(split_list("--workloads", raw.workloads))) {

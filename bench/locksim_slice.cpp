@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "bench/locksim_erase.hpp"
+#include "bench/locksim_forms.hpp"
+#include "bench/locksim_loop.hpp"
 #include "locks/registry.hpp"
 #include "workloads/registry.hpp"
 
@@ -18,14 +20,15 @@ void add_if_mine(std::vector<std::pair<std::size_t, SimLock>>& out) {
         static_assert(info_matches_type<Sim, L>());
         SimLock lock{L::kInfo, {}};
         for_each_type(AllWorkloads<Sim, L>{}, [&]<class W>() { lock.workloads.push_back(erase_sim_workload<W>()); });
+        lock.workloads.push_back(erase_sim_workload<LockLoop<L>>());
         out.emplace_back(kIndex, std::move(lock));
     }
 }
 
-template <class... Ls, class... Controls, std::size_t... kIndices>
-void add_all(TypeList<Ls...>, TypeList<Controls...>, std::index_sequence<kIndices...>,
+template <class... Ls, class... Forms, class... Controls, std::size_t... kIndices>
+void add_all(TypeList<Ls...>, TypeList<Forms...>, TypeList<Controls...>, std::index_sequence<kIndices...>,
              std::vector<std::pair<std::size_t, SimLock>>& out) {
-    using All = std::tuple<std::type_identity<Ls>..., std::type_identity<Controls>...>;
+    using All = std::tuple<std::type_identity<Ls>..., std::type_identity<Forms>..., std::type_identity<Controls>...>;
     (add_if_mine<kIndices, typename std::tuple_element_t<kIndices, All>::type>(out), ...);
 }
 
@@ -34,8 +37,10 @@ void add_all(TypeList<Ls...>, TypeList<Controls...>, std::index_sequence<kIndice
 template <>
 void add_sim_locks<LOCKBENCH_SLICE>(std::vector<std::pair<std::size_t, SimLock>>& out) {
     using Locks = AllLocks<Sim>;
+    using Forms = PatchForms<Sim>;
     using Controls = ControlLocks<Sim>;
-    add_all(Locks{}, Controls{}, std::make_index_sequence<Locks::kSize + Controls::kSize>{}, out);
+    add_all(Locks{}, Forms{}, Controls{}, std::make_index_sequence<Locks::kSize + Forms::kSize + Controls::kSize>{},
+            out);
 }
 
 }  // namespace lockbench

@@ -130,7 +130,7 @@ std::int64_t parse_number(const std::string& option, const std::string& text, st
     return value;
 }
 
-ParamSweep parse_param(const std::string& text) {
+ParamSweep parse_param(const std::string& text, const std::vector<const WorkloadInfo*>& workloads) {
     const std::size_t equals = text.find('=');
     const std::size_t dot = text.find('.');
     if (equals == std::string::npos || dot == std::string::npos || dot > equals) {
@@ -138,11 +138,16 @@ ParamSweep parse_param(const std::string& text) {
     }
     const std::string workload = text.substr(0, dot);
     const std::string key = text.substr(dot + 1, equals - dot - 1);
-    const WorkloadInfo* info = find_workload(workload);
+    std::vector<std::string_view> names;
+    const WorkloadInfo* info = nullptr;
+    for (const WorkloadInfo* one : workloads) {
+        names.push_back(one->name);
+        info = one->name == workload ? one : info;
+    }
     if (info == nullptr) {
         throw UsageError(fmt::format(
             "--param: there is no workload '{}'; the nearest is '{}'. 'lockbench list workloads' shows all.", workload,
-            nearest(workload, workload_names())));
+            nearest(workload, names)));
     }
     std::vector<std::string> keys;
     for (const ParamInfo& param : info->params) {
@@ -162,9 +167,9 @@ ParamSweep parse_param(const std::string& text) {
         if (name != param.names.end()) {
             sweep.values.push_back(name - param.names.begin());
         } else if (!param.names.empty()) {
-            const std::vector<std::string> names(param.names.begin(), param.names.end());
+            const std::vector<std::string> values(param.names.begin(), param.names.end());
             throw UsageError(fmt::format("{}: '{}' is none of {}; the nearest is '{}'.", flag, value,
-                                         fmt::join(names, ", "), nearest(value, names)));
+                                         fmt::join(values, ", "), nearest(value, values)));
         } else {
             sweep.values.push_back(parse_number(flag, value, param.min, param.max, std::string(param.unit)));
         }

@@ -77,8 +77,9 @@ struct RawRunOptions {
 // Throws UsageError with the option, the value, what is allowed and how to list it.
 RunOptions check_run_options(const RawRunOptions& raw);
 
-// Parses "workload.key=v1,v2". Values are integers, or names where the parameter is an enumeration.
-ParamSweep parse_param(const std::string& text);
+// Parses "workload.key=v1,v2" of one of these workloads. Values are integers, or names where the parameter is an
+// enumeration.
+ParamSweep parse_param(const std::string& text, const std::vector<const WorkloadInfo*>& workloads = workload_infos());
 
 // A whole number in [min, max], with `option` and `unit` named in the error.
 std::int64_t parse_number(const std::string& option, const std::string& text, std::int64_t min, std::int64_t max,

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <ctime>
 #include <memory>
 #include <set>
 
@@ -25,6 +24,7 @@
 #include "bench/plan.hpp"
 #include "bench/progress.hpp"
 #include "bench/run_files.hpp"
+#include "bench/utc_time.hpp"
 
 namespace lockbench {
 namespace {
@@ -33,15 +33,6 @@ using nlohmann::json;
 
 std::atomic<bool> interrupted{false};
 void on_interrupt(int) { interrupted.store(true); }
-
-std::string utc_now(const char* format) {
-    const std::time_t now = std::time(nullptr);
-    std::tm utc{};
-    gmtime_r(&now, &utc);
-    char text[64];
-    std::strftime(text, sizeof text, format, &utc);
-    return text;
-}
 
 json new_run(const RunPlan& plan, const std::vector<std::string>& command) {
     json locks = json::array();

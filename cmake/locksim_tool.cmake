@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: MIT
 # The locksim tool: the product of the two registries on the simulated machine, compiled in slices, under one main; and
-# the files of the machines, compiled in.
+# the files of the machines and of the published tables,
+# compiled in.
 
 set(LOCKSIM_SLICES 8 CACHE STRING "Object files over which the registered locks are spread for locksim")
-file(GLOB machine_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/platform/sim/machines/*.json)
-set(machines "")
-foreach(machine IN LISTS machine_files)
-    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${machine})
-    get_filename_component(name ${machine} NAME_WE)
-    file(READ ${machine} text)
-    string(APPEND machines "    {\"${name}\", R\"machine(${text})machine\"},\n")
-endforeach()
-file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/locksim_machines.inc CONTENT "${machines}" @ONLY)
+# Writes the files of a folder into an .inc of {"name", R"(text)"} rows.
+function(locksim_compile_in folder inc)
+    file(GLOB files CONFIGURE_DEPENDS ${folder}/*.json)
+    set(rows "")
+    foreach(file IN LISTS files)
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+        get_filename_component(name ${file} NAME_WE)
+        file(READ ${file} text)
+        string(APPEND rows "    {\"${name}\", R\"file(${text})file\"},\n")
+    endforeach()
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/${inc} CONTENT "${rows}" @ONLY)
+endfunction()
+locksim_compile_in(${PROJECT_SOURCE_DIR}/platform/sim/machines locksim_machines.inc)
+locksim_compile_in(${PROJECT_SOURCE_DIR}/results/published locksim_tables.inc)
 
 add_library(locksim_cells STATIC ${PROJECT_SOURCE_DIR}/bench/locksim_cells.cpp)
 math(EXPR last_slice "${LOCKSIM_SLICES} - 1")
@@ -31,6 +37,10 @@ add_library(locksim_parts STATIC ${PROJECT_SOURCE_DIR}/bench/locksim_machines.cp
     ${PROJECT_SOURCE_DIR}/bench/locksim_machine.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_machine_file.cpp
     ${PROJECT_SOURCE_DIR}/bench/locksim_trial.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_plan.cpp
     ${PROJECT_SOURCE_DIR}/bench/locksim_report.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_run.cpp
+    ${PROJECT_SOURCE_DIR}/bench/locksim_workers.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_tables.cpp
+    ${PROJECT_SOURCE_DIR}/bench/locksim_published.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_shapes.cpp
+    ${PROJECT_SOURCE_DIR}/bench/locksim_probe.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_validate.cpp
+    ${PROJECT_SOURCE_DIR}/bench/locksim_validate_text.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_fit.cpp
     ${PROJECT_SOURCE_DIR}/bench/locksim_calibrate.cpp)
 target_include_directories(locksim_parts PRIVATE ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(locksim_parts PUBLIC locksim_cells lockbench_bench)

@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 from plotting import agreement, cells, costs, draw, ratios, report, runfiles, shares, table
-from plotting import throughput, topology, transfers, uncontended, verdict, waits
+from plotting import throughput, topology, transfers, uncontended, validation, verdict, waits
 
 FORMATS = ("png", "svg")
 TABLES = {"uncontended": 1, "agreement": 2}  # by name, of how many runs
@@ -29,7 +29,8 @@ def parse(arguments):
         description="Figures, verdict and report.html from one or several runs of lockbench or locksim.",
         epilog="Writes OUT/plots/* and OUT/report.html. Exit status: 0 done, 1 a file of a run is broken or cannot be "
                "written, 2 wrong usage, 3 a Python package is missing.")
-    parser.add_argument("dirs", metavar="DIR", nargs="+", type=pathlib.Path, help="folder of a run (with run.json)")
+    parser.add_argument("dirs", metavar="DIR", nargs="+", type=pathlib.Path,
+                        help="folder of a run (with run.json), or of one validation (with validation.json)")
     parser.add_argument("--out", type=pathlib.Path, help="where to write; default: DIR, if there is only one")
     parser.add_argument("--table", choices=tuple(TABLES),
                         help="print this table in Markdown, and draw nothing; uncontended: what each lock costs that "
@@ -63,6 +64,8 @@ def say(lines):
 
 
 def plot(options):
+    if any((path / validation.FILE).exists() for path in options.dirs):
+        return plot_validation(options)
     runs = [runfiles.read_run(path, number) for number, path in enumerate(options.dirs)]
     draw.use_style()
     datasets = cells.datasets_of(runs)
@@ -89,6 +92,14 @@ def plot(options):
     report.write(options.out / "report.html", sections)
     say([f"plot: {path}" for figure in figures for path in figure.paths])
     say([f"report: {options.out / 'report.html'}"])
+    return 0
+
+
+def plot_validation(options):
+    """The folder of `locksim validate`, which holds no run."""
+    if len(options.dirs) > 1 or options.table:
+        raise runfiles.UsageError("the folder of a validation is drawn alone and has no tables of costs")
+    say([f"plot: {path}" for path in validation.plot(options.dirs[0], options.out, options.format)])
     return 0
 
 

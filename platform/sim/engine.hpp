@@ -168,8 +168,9 @@ class Engine {
     void serve(std::size_t line);
     void serve_read(Request& request, Line& line);
     void serve_write(Request& request, Line& line);
-    // The line stays busy from now until the requester has it and has said so; others keep it until the probe comes.
+    // The line stays busy until the requester has had it for a while; others keep it until the probe comes.
     void transfer(Request& request, Line& line, Found found, Hop hop, std::uint32_t copies);
+    void favour_near(Line& line);
     [[nodiscard]] std::pair<Found, Hop> outlook(const Line& line, std::size_t number, const Thread& thread) const;
     void lose(Request& request);
     void count(const Request& request, Found found, Hop hop, Time until, std::uint32_t copies);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Cache lines: how a request travels to its line's home, waits there, is served, and what that does to other copies.
 //
-// A transfer has four legs. Request: to the home, where requests for one line queue in the order of their coming, so
+// A transfer has three legs. Request: to the home, where requests for one line queue in the order of their coming, so
 // that near ones win races. Probe: from there to whoever holds the line; until it comes, the holder goes on hitting.
-// Data: to the requester, which does its access at once. Release: the requester tells the home, and only then is the
-// next request served; so a line that all want moves once in a whole latency, and its owner of the moment may hit it
-// for two legs of that time.
+// Data: to the requester, which does its access at once. A line that all want moves once in a whole latency; its owner
+// of the moment keeps it for about one locked instruction of that time, and the rest it is under way.
 #include <algorithm>
 #include <cstring>
 
@@ -194,6 +193,7 @@ void Engine::issue(Request& request, Thread& thread, std::size_t line, Access ac
 
 void Engine::arrive(Request& request) {
     Line& line = lines_[request.line];
+    request.arrived = now_;
     (line.first == nullptr ? line.first : line.last->next) = &request;
     line.last = &request;
     if (line.serving) {
@@ -209,6 +209,9 @@ void Engine::arrive(Request& request) {
 
 void Engine::serve(std::size_t number) {
     Line& line = lines_[number];
+    if (line.entered) {
+        favour_near(line);
+    }
     Request& request = *line.first;
     line.first = request.next;
     request.access == Access::read ? serve_read(request, line) : serve_write(request, line);
@@ -272,15 +275,47 @@ void Engine::transfer(Request& request, Line& line, Found found, Hop hop, std::u
     const Time asked = share(whole, machine_.request_permille);
     const Time probe = share(whole, machine_.probe_permille);
     const Time acks = copies > 1 ? machine_.ack * (copies - 1) : 0;
-    const Time lost = std::max(now_ + probe, line.reads_done);
-    const Time done = lost + (whole - asked - probe) + acks;
-    line.free_at = done + asked;
+    // Who had to queue knows by then where the line is: its probe comes when the owner's time with the line is over.
+    const bool queued = now_ > request.arrived;
+    const Time probed = queued ? std::max(now_, request.arrived + probe) : now_ + probe;
+    const Time lost = std::max(probed, line.reads_done);
+    const Time flight = queued ? whole - std::min(line.hold, whole / 2) : whole - asked - probe;
+    const Time done = lost + flight + acks;
+    // An owner finishes the locked instruction that it is in, and its next one if that is soon enough.
+    line.hold = request.thread->random.below(static_cast<std::uint32_t>(2 * (machine_.op + machine_.rmw)) + 1);
+    line.free_at = done + line.hold;
+    line.entered = line.entered || machine_.group_of_core[line.last_core] != request.thread->group;
+    line.last_core = request.thread->core;
     request.hop = hop;
     count(request, found, hop, done, copies);
     if (found != Found::memory) {
         push(lost, EventKind::lose, arg_of(request));
     }
     push(done, EventKind::complete, arg_of(request));
+}
+
+// A last-level cache into which a line has come serves those of its own cores that wait by then, and only after them
+// the others: their requests need not leave it. Who comes later queues behind all.
+void Engine::favour_near(Line& line) {
+    line.entered = false;
+    Request* near_first = nullptr;
+    Request* near_last = nullptr;
+    Request* far_first = nullptr;
+    Request* far_last = nullptr;
+    const std::uint16_t group = machine_.group_of_core[line.last_core];
+    for (Request* request = line.first; request != nullptr; request = request->next) {
+        const bool is_near = request->thread->group == group;
+        Request*& first = is_near ? near_first : far_first;
+        Request*& last = is_near ? near_last : far_last;
+        (first == nullptr ? first : last->next) = request;
+        last = request;
+    }
+    if (near_last != nullptr && far_last != nullptr) {
+        near_last->next = far_first;
+        far_last->next = nullptr;
+        line.first = near_first;
+        line.last = far_last;
+    }
 }
 
 // The probe reaches those who hold the line.

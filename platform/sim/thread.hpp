@@ -27,6 +27,7 @@ struct Request {
     const void* address = nullptr;
     Site site;
     Time issued = 0;
+    Time arrived = 0;  // at its home
     std::uint32_t line = 0;
     Access access = Access::read;
     Hop hop = Hop::same_llc;  // of the transfer that serves it
@@ -139,13 +140,16 @@ struct Line {
     Request* last = nullptr;
     Waiter* waiters = nullptr;
     Time free_at = 0;             // served no request before
+    Time hold = 0;                // how long its last receiver has it for itself while others want it
     Time reads_done = 0;          // the last read that is under way from shared copies has its data
     std::uint32_t pending = 0;    // requests on their way, queued or served
     std::int16_t home = -1;       // node; -1: first touch
     std::uint16_t exclusive = 0;  // core that may write, plus one
     std::uint16_t owner = 0;      // core with the dirty copy, plus one
+    std::uint16_t last_core = 0;  // to which it last moved
     Found state = Found::memory;
     bool serving = false;
+    bool entered = false;  // it has come into another last-level cache since a request was last served
 };
 
 }  // namespace lockbench::sim

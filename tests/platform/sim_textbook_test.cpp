@@ -3,6 +3,7 @@
 // the lock goes through all of them and nobody comes back.
 #include <gtest/gtest.h>
 
+#include "bench/locksim_hand_over.hpp"
 #include "locks/mcs.hpp"
 #include "locks/qspinlock.hpp"
 #include "locks/ticket.hpp"
@@ -12,7 +13,6 @@
 namespace lockbench {
 namespace {
 
-using sim::Access;
 using test::kNs;
 using test::LockUser;
 using test::small_machine;
@@ -30,39 +30,23 @@ struct Ttas {
     test::ReferenceTtas<Sim> lock_;
 };
 
-struct Counted {
-    std::uint64_t reads = 0;
-    std::uint64_t writes = 0;
-    std::uint64_t invalidated = 0;
-    sim::Time took = 0;  // from the first hand-over until the last thread has left
-};
-
-// One of `threads` holds the lock until all others wait for it; what moves from then on is counted. Each holds it for
-// `hold_ns`.
+// What moves while a queue of `threads` goes through the lock once.
 template <class L>
-Counted hand_overs(std::uint16_t threads, Nanoseconds hold_ns = 0) {
-    Stage stage(small_machine(2, threads), threads);
-    auto& lock = stage.make<L>();
-    const sim::Time all_wait = sim::Time{threads} * 20'000 * kNs;
-    stage.engine().count_between(all_wait, UINT64_MAX);
-    sim::Time last = 0;
-    EXPECT_EQ(stage.run([&](ThreadId tid) {
-        LockUser<L> user(tid);
-        Sim::compute(Nanoseconds{tid} * 10'000);
-        lock.lock(user.token());
-        Sim::compute(tid == 0 ? Nanoseconds{threads} * 20'000 : hold_ns);
-        lock.unlock(user.token());
-        last = std::max(last, sim::self_thread->now);
-    }),
-              sim::RunEnd::done);
-    EXPECT_EQ(stage.engine().broken_invariant(), "");
-    const sim::Traffic& traffic = stage.engine().traffic();
-    return {traffic.total(Access::read), traffic.total(Access::write), traffic.invalidated, last - all_wait};
+sim::HandOvers hand_overs(std::uint16_t threads, Nanoseconds hold_ns = 0) {
+    const sim::Machine machine = small_machine(2, threads);
+    std::vector<sim::ThreadPlace> places;
+    for (CpuId cpu = 0; cpu < threads; ++cpu) {
+        places.push_back({cpu, 0});
+    }
+    sim::HandOvers found = sim::hand_overs<L>(machine, places, 1, hold_ns);
+    EXPECT_EQ(found.end, sim::RunEnd::done);
+    EXPECT_EQ(found.broken, "");
+    return found;
 }
 
 TEST(Textbook, TicketHandOverInvalidatesAllWaitersAndCostsARereadEach) {
     for (const std::uint16_t threads : std::initializer_list<std::uint16_t>{2, 3, 8, 24}) {
-        const Counted counted = hand_overs<TicketLock<Sim>>(threads);
+        const sim::HandOvers counted = hand_overs<TicketLock<Sim>>(threads);
         // Each unlock is one store. After it all that still wait read anew: n - 1, n - 2 .. 1 of them; and the first
         // holder reads the word once, which the last arrival took from it.
         EXPECT_EQ(counted.writes, threads);
@@ -74,7 +58,7 @@ TEST(Textbook, TicketHandOverInvalidatesAllWaitersAndCostsARereadEach) {
 
 TEST(Textbook, McsHandOverIsOneStoreAndOneReadHoweverManyWait) {
     for (const std::uint16_t threads : std::initializer_list<std::uint16_t>{3, 8, 24}) {
-        const Counted counted = hand_overs<McsLock<Sim>>(threads);
+        const sim::HandOvers counted = hand_overs<McsLock<Sim>>(threads);
         // n - 1 stores into the next one's node; the last arrival has the tail.
         EXPECT_EQ(counted.writes, threads - 1U);
         // n - 1 reads of the own flag; and the first holder, who did not wait, reads the link in its node.
@@ -87,8 +71,8 @@ TEST(Textbook, QspinlockHandOverDoesNotGrowWithItsQueue) {
     // locked by the head, the next head's flag) and three reads (the word by the head, the flag and the word by the
     // next).
     using Lock = QSpinLock<Sim, SubWord::mixed>;
-    const Counted few = hand_overs<Lock>(8, 1000);
-    const Counted many = hand_overs<Lock>(24, 1000);
+    const sim::HandOvers few = hand_overs<Lock>(8, 1000);
+    const sim::HandOvers many = hand_overs<Lock>(24, 1000);
     EXPECT_EQ(many.writes - few.writes, 16U * 3U);
     EXPECT_EQ(many.reads - few.reads, 16U * 3U);
     // Who leaves before the next head has looked still has the word to itself.
@@ -98,7 +82,7 @@ TEST(Textbook, QspinlockHandOverDoesNotGrowWithItsQueue) {
 
 TEST(Textbook, TtasSendsAllWaitersToTheLineWhoeverGetsIt) {
     const std::uint16_t threads = 12;
-    const Counted counted = hand_overs<Ttas>(threads, 1000);
+    const sim::HandOvers counted = hand_overs<Ttas>(threads, 1000);
     const std::uint64_t rereads = threads * (threads - 1U) / 2U;
     // After each store all that wait read anew; those who find the lock free exchange, and read once more when another
     // was faster.
@@ -143,7 +127,7 @@ TEST(Textbook, AnUncontendedLockMovesNothing) {
 
 TEST(Textbook, TicketCollapsesWhereMcsDoesNot) {
     // A hand-over among many against one among few: ticket pays for each that waits, MCS does not.
-    const auto dearer = [](const Counted& many, const Counted& few) {
+    const auto dearer = [](const sim::HandOvers& many, const sim::HandOvers& few) {
         return (static_cast<double>(many.took) / 48) / (static_cast<double>(few.took) / 4);
     };
     EXPECT_GT(dearer(hand_overs<TicketLock<Sim>>(48), hand_overs<TicketLock<Sim>>(4)), 1.8);
