@@ -48,7 +48,7 @@ inline constexpr std::array<OpInfo, static_cast<std::size_t>(DeviceOp::kCount)> 
     {"callback", "calls that reached a device", false},
     {"card_wait", "callbacks and range calls that waited for the card", false},
     {"page_skipped", "pages kept because a call could not be made or was refused", true},
-    {"device_access", "writes of the device", true},
+    {"device_access", "reads and writes of the device", true},
     {"device_fault", "faults of the device", false},
     {"device_retry", "faults of the device that met an invalidation", false},
     {"illegal_access", "accesses after the callback, lost writes, calls for ended processes, sleeps while spinning",
@@ -69,6 +69,7 @@ struct DeviceSettings {
     Nanoseconds typical_ns = 0;
     std::uint32_t slow_permille = 0;
     Nanoseconds slow_ns = 0;
+    std::uint32_t write_permille = 1000;  // of the device's accesses
     std::uint32_t threads = 1;  // of the trial, who may be in a callback
 };
 
@@ -384,7 +385,9 @@ struct SecondMmu {
             DeviceRegion<E>& region = *device->region[number].get();
             begin_invalidate(task, store, region, 0, region.entries.get(), CallOf::range, Patiently::waits);
         }
-        mm.second.device.store(nullptr, seq_cst);  // seq_cst: see CallbackSections
+        // seq_cst: see CallbackSections; and release (R4, pairs with invalidate.hpp:A1): the device's last write is seen
+        // by who finds it gone.
+        mm.second.device.store(nullptr, seq_cst);
         CallbackSections<typename E::P>::synchronize(store.settings.threads);
         for (std::uint32_t number = 0; number < device->regions.get(); ++number) {
             DeviceRegion<E>* const region = device->region[number].get();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a device does by itself: it writes to the pages of its process and faults where it has no translation.
+// What a device does by itself: it reads and writes the pages of its process and faults where it has no translation.
 //
 // Origin: kvm_try_async_get_page, hva_to_pfn and mmu_notifier_retry of virt/kvm/kvm_main.c, Linux 3.12, and the page
 //   faults of on-demand paging (drivers/infiniband, 3.19): look up the page through the CPU's page tables, then install
@@ -18,7 +18,7 @@ struct FaithfulPageable : FaithfulRmap {
     static constexpr bool kFaultLooksAgain = true;  // at the count of running invalidations and at the sequence number
 };
 
-// One write. False: there is no translation.
+// One access. False: there is no translation.
 template <class E>
 bool device_access(Task<E>& task, Device<E>& device, DeviceRegion<E>& region, std::uint64_t slot) {
     const PteGuard<typename E::P> guard(region.lock, task.waiting);
@@ -35,8 +35,10 @@ bool device_access(Task<E>& task, Device<E>& device, DeviceRegion<E>& region, st
     } else if (page->second.word.get() != written) {
         blame(task, device.store, DeviceFault::lost_write);
     }
-    page->second.word.set(written + 1);
-    entry.written.set(written + 1);
+    if (task.ctx.random.chance(device.store.settings.write_permille)) {
+        page->second.word.set(written + 1);
+        entry.written.set(written + 1);
+    }
     count_device(task, DeviceOp::device_access);
     return true;
 }
@@ -88,9 +90,9 @@ bool device_fault(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, De
     return installed;
 }
 
-// A write with the faults that it takes; the device gives up after some, as its work request would come back.
+// An access with the faults that it takes; the device gives up after some, as its work request would come back.
 template <class E, class L, class Q>
-void device_write(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Device<E>& device, Vma<E>& vma, std::uint64_t index) {
+void device_use(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Device<E>& device, Vma<E>& vma, std::uint64_t index) {
     constexpr int kMostFaults = 4;
     DeviceRegion<E>& region = *region_of(&device, vma.number.get());
     const std::uint64_t slot = vma.slot(index);

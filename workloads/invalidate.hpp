@@ -67,9 +67,11 @@ struct CallState {
     Mm<E>* held = nullptr;  // a2: its mmap_sem is held for read
 };
 
+// Under the rmap lock. If not, or no more, the device has done all that it did.
 template <class E>
 bool has_device(const Vma<E>& vma) {
-    return read_hint(vma.mm.get()->second.device) != nullptr;
+    // acquire (A1, pairs with device.hpp:R2, R4): the device is set up, or its last write is seen.
+    return vma.mm.get()->second.device.load(acquire) != nullptr;
 }
 
 // One call (mmu_notifier_invalidate_page). The address space must not go meanwhile; its device may.

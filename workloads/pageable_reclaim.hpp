@@ -21,6 +21,7 @@ enum class PageableParam : std::size_t {
     device_ns,
     slow_permille,
     slow_ns,
+    write_permille,
     burst,
     access_ns,
     device_share,
@@ -37,8 +38,10 @@ inline constexpr std::array<ParamInfo, static_cast<std::size_t>(PageableParam::k
      "Time until the device has given a page up; 0: the client's own, 1 us (gru) to 100 us (gpu) (estimate)."},
     {"slow_permille", "permille", 10, 0, 1000, "Calls of a device that sleeps that take slow_ns instead (estimate)."},
     {"slow_ns", "ns", 300'000, 0, kMaxInjectedNs, "Time of the slow ones (estimate)."},
-    {"burst", "writes", 32, 1, 4096, "Writes of the device in one of its turns, each to another page (estimate)."},
-    {"access_ns", "ns", 500, 0, kMaxInjectedNs, "Time between two writes of the device (estimate)."},
+    {"device_write_permille", "permille", 500, 0, 1000,
+     "Share of the device's accesses that write; all take the right to (estimate)."},
+    {"burst", "accesses", 32, 1, 4096, "Accesses of the device in one of its turns, each to another page (estimate)."},
+    {"access_ns", "ns", 500, 0, kMaxInjectedNs, "Time between two accesses of the device (estimate)."},
     {"device_share", "1", 1, 1, 1000, "Weight of the threads that are the device."},
 }};
 constexpr auto pageable_params() {
@@ -175,6 +178,7 @@ class PageableReclaim {
         settings.typical_ns = given == 0 ? info_of(settings.kind).typical_ns : given;
         settings.slow_permille = static_cast<std::uint32_t>(own(setup, PageableParam::slow_permille));
         settings.slow_ns = static_cast<Nanoseconds>(own(setup, PageableParam::slow_ns));
+        settings.write_permille = static_cast<std::uint32_t>(own(setup, PageableParam::write_permille));
         settings.threads = setup.threads;
         return settings;
     }
@@ -189,7 +193,7 @@ class PageableReclaim {
                 thread.written.advance();
             }
             if (device != nullptr) {
-                device_write(trial_.rmap(), writer, *device, thread.written.vma(), thread.written.index());
+                device_use(trial_.rmap(), writer, *device, thread.written.vma(), thread.written.index());
             }
             if (access_ns_ != 0) {
                 P::compute(access_ns_);

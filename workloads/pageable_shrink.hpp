@@ -161,7 +161,9 @@ class CallingShrink {
         later_count_ = 0;
         for (std::size_t i = 0; i < dead_count_; ++i) {
             check(read_locked(dead_[i]->mapcount) == 0, "a page that is reclaimed is not mapped");
-            dead_[i]->stamp.set(kFreedPage);
+            if constexpr (!E::P::kChecked) {  // where the platform does not see it by itself
+                dead_[i]->stamp.set(kFreedPage);
+            }
             rmap_.memory.pages.destroy(dead_[i]);
         }
         freed_ += dead_count_;
