@@ -32,8 +32,9 @@ namespace detail {
 inline constexpr std::array<ParamInfo, static_cast<std::size_t>(PageableParam::kCount)> kPageableOwn = {{
     {"client", "enum", static_cast<std::int64_t>(DeviceKind::rdma), 0, kDeviceKinds - 1,
      "The device that shares the process's page tables, and so whether its callback sleeps.", kDeviceNames},
-    {"policy", "enum", 0, 0, kCallPolicies - 1,
-     "From where reclaim calls it; what each permits: lockbench list notifiers.", kCallPolicyNames},
+    {"policy", "enum", static_cast<std::int64_t>(CallPolicy::a1), 0, kCallPolicies - 1,
+     "From where reclaim calls it; a1 is legal with every lock. What each permits: lockbench list notifiers.",
+     kCallPolicyNames},
     {"device_ns", "ns", 0, 0, kMaxInjectedNs,
      "Time until the device has given a page up; 0: the client's own, 1 us (gru) to 100 us (gpu) (estimate)."},
     {"slow_permille", "permille", 10, 0, 1000, "Calls of a device that sleeps that take slow_ns instead (estimate)."},

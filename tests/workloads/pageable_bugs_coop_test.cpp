@@ -41,6 +41,7 @@ template <class L, class Q>
 class ExitingChild {
   public:
     using Thread = RmapThread<Env, L>;
+    static constexpr std::uint32_t kPages = 2;
 
     static CoopTrial run(std::uint64_t seed, CallPolicy policy) {
         CoopTrial trial;
@@ -65,10 +66,10 @@ class ExitingChild {
     }
 
     ExitingChild()
-        : trial_(config(), {}), store_({.kind = DeviceKind::gru, .typical_ns = 20, .threads = 2}, kAnyNode) {
+        : trial_(one_mirrored_vma(kPages), {}), store_({.kind = DeviceKind::gru, .typical_ns = 20, .threads = 2}, kAnyNode) {
         child_ = fork_mm(trial_.rmap(), trial_.host(), trial_.parent());
         Vma<Env>& vma = *child_->first.get();
-        for (std::uint64_t page = 0; page < config().pages; ++page) {
+        for (std::uint64_t page = 0; page < kPages; ++page) {
             touch_page(trial_.rmap(), trial_.host(), vma, vma.pgoff.get() + page);
         }
         flush_added(trial_.rmap().memory, trial_.host().task);
@@ -76,21 +77,11 @@ class ExitingChild {
     }
 
   private:
-    static RmapConfig config() {
-        RmapConfig config = rmap_config(detail::kPageableInfo, default_params(detail::kPageableInfo));
-        config.anon_vmas = 1;
-        config.fresh_vmas = 0;
-        config.file_vmas = 0;
-        config.pages = 2;
-        config.batch = 4;
-        return config;
-    }
-
     void act(Thread& thread, ThreadId tid, CallState<Env>& calls) {
         if (tid == 0) {
             Device<Env>& device = *child_->second.device.load(seq_cst);
             Vma<Env>& vma = *child_->first.get();
-            for (std::uint64_t page = 0; page < config().pages; ++page) {
+            for (std::uint64_t page = 0; page < kPages; ++page) {
                 device_use(trial_.rmap(), thread, device, vma, vma.pgoff.get() + page);
             }
             flush_added(trial_.rmap().memory, thread.task);
