@@ -223,8 +223,8 @@ json workload_to_json(const WorkloadInfo& info) {
 }
 
 void list_command(const std::string& what, bool as_json) {
-    const std::vector<std::string> kinds = {"locks", "workloads", "placements", "counters",
-                                            "events", "params", "notifiers"};
+    const std::vector<std::string> kinds = {"locks",  "workloads", "placements", "counters",
+                                            "events", "params",    "notifiers"};
     json list;
     if (what == "locks") {
         list = locks_list();

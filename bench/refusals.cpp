@@ -109,8 +109,9 @@ void print_notifiers(const json& list) {
         }
         fmt::print("\n");
     }
-    fmt::print("\nany lock: legal; sleeping: legal with a lock whose waiters sleep; illegal: runs with --allow-illegal "
-               "alone.\nReasons: --json.\n\nclients\n");
+    fmt::print(
+        "\nany lock: legal; sleeping: legal with a lock whose waiters sleep; illegal: runs with --allow-illegal "
+        "alone.\nReasons: --json.\n\nclients\n");
     for (const DeviceInfo& info : kDeviceInfos) {
         fmt::print("  {:<8} {}\n", info.name, info.what);
     }

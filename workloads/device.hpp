@@ -26,6 +26,7 @@
 #include <array>
 #include <cstdint>
 
+#include "workloads/callback_sections.hpp"
 #include "workloads/fork.hpp"
 #include "workloads/second_mmu.hpp"
 
@@ -47,12 +48,12 @@ inline constexpr std::array<OpInfo, static_cast<std::size_t>(DeviceOp::kCount)> 
     {"invalidate", "calls of the notifiers, one for each entry that reclaim clears", false},
     {"callback", "calls that reached a device", false},
     {"card_wait", "callbacks and range calls that waited for the card", false},
-    {"page_skipped", "pages kept because a call could not be made or was refused", true},
-    {"device_access", "reads and writes of the device", true},
+    {"page_skipped", "pages kept because a call could not be made or was refused", false},
+    {"device_access", "accesses", true},
     {"device_fault", "faults of the device", false},
     {"device_retry", "faults of the device that met an invalidation", false},
     {"illegal_access", "accesses after the callback, lost writes, calls for ended processes, sleeps while spinning",
-     true},
+     false},
 }};
 
 // What must never happen; counted where it is seen, and any of them fails the trial.
@@ -60,7 +61,7 @@ enum class DeviceFault : std::size_t { late_access, lost_write, ended_mm, slept_
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(DeviceFault::kCount)> kDeviceFaultTexts = {
     "I8: accesses of the device to a page after the callback about it had returned",
     "I8: writes of the device that were lost, as the page was copied before the callback had returned",
-    "R1: callbacks for an address space that had ended",
+    "callbacks for an address space that had ended",
     "callbacks that slept where nobody may sleep: inside a spinning lock",
 };
 
@@ -70,7 +71,7 @@ struct DeviceSettings {
     std::uint32_t slow_permille = 0;
     Nanoseconds slow_ns = 0;
     std::uint32_t write_permille = 1000;  // of the device's accesses
-    std::uint32_t threads = 1;  // of the trial, who may be in a callback
+    std::uint32_t threads = 1;            // of the trial, who may be in a callback
 };
 
 template <class E>
@@ -116,57 +117,6 @@ struct Device {
     typename E::template Plain<DeviceRegion<E>*> region[kMostRegions];
 };
 
-// Callbacks run in sections that may sleep; the end of a device waits for those that have begun (SRCU). One for all
-// devices, as in the kernel from 3.7 on: a word a thread, odd while it is inside.
-template <class P>
-class CallbackSections {
-  public:
-    struct Word {
-        Word() : sections(0) {}
-        typename P::template Atomic<std::uint64_t> sections;
-    };
-
-    CallbackSections() {
-        // seq_cst (A1, pairs with A2): either the end of the device sees this section, or what follows sees the end.
-        mine().sections.fetch_add(1, seq_cst);
-        P::fence_after_rmw();
-    }
-    ~CallbackSections() {
-        // release (R1, pairs with A3): what the callback did comes before the end of the device.
-        mine().sections.add(1, release);
-    }
-    CallbackSections(const CallbackSections&) = delete;
-    CallbackSections& operator=(const CallbackSections&) = delete;
-
-    // Waits for all sections that have begun (synchronize_srcu).
-    static void synchronize(std::uint32_t threads) {
-        P::fence(seq_cst);  // A2, pairs with A1
-        for (ThreadId tid = 0; tid < threads; ++tid) {
-            auto& word = P::template PerThread<Word, CallbackSections>::at(tid).sections;
-            // acquire (A3, pairs with R1).
-            const std::uint64_t seen = word.load(acquire);
-            if (seen % 2 != 0) {
-                await_change(word, seen);
-            }
-        }
-    }
-
-  private:
-    static constexpr std::uint64_t kPolls = 200;  // before the CPU is given away: a callback may take long
-    static Word& mine() { return P::template PerThread<Word, CallbackSections>::at(P::self()); }
-    template <class A>
-    static void await_change(A& word, std::uint64_t seen) {
-        const auto changed = [seen](std::uint64_t now) { return now != seen; };
-        for (typename P::template EffectLoop<4> loop;; loop.again()) {
-            // acquire (A3, pairs with R1).
-            if (word.await_until(changed, acquire, typename P::Budget{kPolls}) == 0) {
-                return;
-            }
-            P::yield();
-        }
-    }
-};
-
 // All devices of a trial, and what is wrong with any of them.
 template <class E>
 struct DeviceStore {
@@ -174,8 +124,7 @@ struct DeviceStore {
     template <class T>
     using Slab = typename P::template Slab<T>;
 
-    DeviceStore(const DeviceSettings& with, NodeId home)
-        : settings(with), devices(home), regions(home), chunks(home) {
+    DeviceStore(const DeviceSettings& with, NodeId home) : settings(with), devices(home), regions(home), chunks(home) {
         for (auto& count : faults) {
             count.init(0);
         }
@@ -385,8 +334,8 @@ struct SecondMmu {
             DeviceRegion<E>& region = *device->region[number].get();
             begin_invalidate(task, store, region, 0, region.entries.get(), CallOf::range, Patiently::waits);
         }
-        // seq_cst: see CallbackSections; and release (R4, pairs with invalidate.hpp:A1): the device's last write is seen
-        // by who finds it gone.
+        // seq_cst: see CallbackSections. release (R4, pairs with invalidate.hpp:A1): who finds the device gone sees its
+        // last write.
         mm.second.device.store(nullptr, seq_cst);
         CallbackSections<typename E::P>::synchronize(store.settings.threads);
         for (std::uint32_t number = 0; number < device->regions.get(); ++number) {
@@ -423,7 +372,7 @@ void attach_device(DeviceStore<E>& store, Mm<E>& mm, std::uint32_t vmas) {
         }
         device->region[number].set(region);
     }
-    mm.second.device.store(device, release);  // release (R2, pairs with A4)
+    mm.second.device.store(device, release);  // release (R2, pairs with A4, invalidate.hpp:A1)
 }
 
 }  // namespace lockbench

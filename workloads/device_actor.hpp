@@ -12,9 +12,9 @@ namespace lockbench {
 
 // What is right. Tests replace single rules to show that each is needed; nothing else does.
 struct FaithfulPageable : FaithfulRmap {
-    static constexpr bool kPinsMm = true;          // R1: a call after unlock has a reference on the address space
-    static constexpr bool kFreeAfterCalls = true;  // R2: a page is not freed before the device has been told
-    static constexpr bool kCopyAfterCalls = true;  // R3: nor copied
+    static constexpr bool kPinsMm = true;           // a call after unlock has a reference on it
+    static constexpr bool kFreeAfterCalls = true;   // a page is not freed before the device knows
+    static constexpr bool kCopyAfterCalls = true;   // nor copied
     static constexpr bool kFaultLooksAgain = true;  // at the count of running invalidations and at the sequence number
 };
 

@@ -39,9 +39,7 @@ class PendingCalls {
     static constexpr std::size_t kMost = 64;         // calls
     static constexpr std::size_t kMostOfAPage = 32;  // calls
 
-    [[nodiscard]] bool has_room(std::size_t before) const {
-        return count_ < kMost && count_ - before < kMostOfAPage;
-    }
+    [[nodiscard]] bool has_room(std::size_t before) const { return count_ < kMost && count_ - before < kMostOfAPage; }
     [[nodiscard]] bool fits_a_page() const { return count_ + kMostOfAPage <= kMost; }
     [[nodiscard]] std::size_t size() const { return count_; }
     void add(const PendingCall<E>& call) { calls_[count_++] = call; }
@@ -70,7 +68,7 @@ struct CallState {
 // Under the rmap lock. If not, or no more, the device has done all that it did.
 template <class E>
 bool has_device(const Vma<E>& vma) {
-    // acquire (A1, pairs with device.hpp:R2, R4): the device is set up, or its last write is seen.
+    // acquire (A1, pairs with device.hpp:R2, device.hpp:R4): the device is set up, or its last write is seen.
     return vma.mm.get()->second.device.load(acquire) != nullptr;
 }
 

@@ -43,9 +43,7 @@ class ReclaimScan {
     class Thread {
       public:
         Thread(ReclaimScan& scan, Ctx<P>& ctx, RoleId with_role)
-            : role(with_role),
-              family(scan.trial_, ctx),
-              supply(scan.trial_, family) {}
+            : role(with_role), family(scan.trial_, ctx), supply(scan.trial_, family) {}
         RoleId role;
         Family<E, L, Q> family;
         PageSupply<E, L, Q> supply;

@@ -16,8 +16,7 @@
 namespace lockbench {
 
 template <Platform P, class L>
-using AllWorkloads =
-    TypeList<Aim7<P, L>, ExitStorm<P, L>, ForkServer<P, L>, NumaMigration<P, L>, PageableReclaim<P, L>,
-             ReclaimScan<P, L>, RwMix<P, L>>;
+using AllWorkloads = TypeList<Aim7<P, L>, ExitStorm<P, L>, ForkServer<P, L>, NumaMigration<P, L>, PageableReclaim<P, L>,
+                              ReclaimScan<P, L>, RwMix<P, L>>;
 
 }  // namespace lockbench

@@ -44,7 +44,8 @@ struct CallPolicyInfo {
 inline constexpr std::array<CallPolicyInfo, kCallPolicies> kCallPolicyInfos = {{
     {"a0", CallPlace::inside_rmap_lock, false, true, "inside the rmap lock, as it was"},
     {"a1", CallPlace::after_unlock, false, true, "after unlock, with a reference on the mm"},
-    {"a2", CallPlace::after_unlock, false, true, "after unlock, with mmap_sem if a trylock gets it; else skip the page"},
+    {"a2", CallPlace::after_unlock, false, true,
+     "after unlock, with mmap_sem if a trylock gets it; else skip the page"},
     {"a3", CallPlace::after_unlock, false, true, "after unlock, a batch of up to 32 pages at a time"},
     {"a4", CallPlace::after_unlock, false, true, "drop the lock, call, take it again and walk anew"},
     {"a5", CallPlace::inside_rmap_lock, true, true, "inside, but may not wait: a device that would have to refuses"},
@@ -63,10 +64,10 @@ enum class CardWait : unsigned char { none, spins, interrupts, sleeps };
 
 struct DeviceInfo {
     std::string_view name;
-    CardWait page_call;          // about one page, from reclaim
-    CardWait range_call;         // about a range, from fork and exit, outside the locks of the reverse map
-    std::uint32_t can_at_once;   // permille of the calls that may not wait and yet succeed; the others refuse
-    Nanoseconds typical_ns;      // of the wait
+    CardWait page_call;         // about one page, from reclaim
+    CardWait range_call;        // about a range, from fork and exit, outside the locks of the reverse map
+    std::uint32_t can_at_once;  // permille of the calls that may not wait and yet succeed; the others refuse
+    Nanoseconds typical_ns;     // of the wait
     std::string_view what;
 };
 // Times are estimates, but rdma's: "tens of us" is what ASPLOS'17 (page fault support for network controllers) measured

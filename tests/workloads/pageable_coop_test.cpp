@@ -134,7 +134,8 @@ TEST(PageableTableTest, IsWhatTheDebateSays) {
         EXPECT_FALSE(legal(a0, client, WaitKind::spin)) << info_of(client).name;
         EXPECT_TRUE(legal(a0, client, WaitKind::sleep)) << info_of(client).name;
         EXPECT_FALSE(legal(pte, client, WaitKind::sleep)) << info_of(client).name;
-        for (const CallPolicy policy : {CallPolicy::a1, CallPolicy::a2, CallPolicy::a3, CallPolicy::a4, CallPolicy::a5}) {
+        for (const CallPolicy policy :
+             {CallPolicy::a1, CallPolicy::a2, CallPolicy::a3, CallPolicy::a4, CallPolicy::a5}) {
             EXPECT_TRUE(legal(policy, client, WaitKind::spin)) << info_of(client).name << info_of(policy).name;
         }
     }
