@@ -5,11 +5,11 @@ import os
 import pathlib
 import sys
 
-from plotting import cells, costs, draw, ratios, report, runfiles, shares, table
+from plotting import cells, costs, draw, pageable, ratios, report, runfiles, shares, table
 from plotting import throughput, topology, transfers, uncontended, verdict, waits
 
 FORMATS = ("png", "svg")
-FIGURES = (ratios, throughput, waits, shares, transfers, uncontended, topology)
+FIGURES = (ratios, pageable, throughput, waits, shares, transfers, uncontended, topology)
 
 
 def formats(text):
