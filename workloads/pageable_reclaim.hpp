@@ -4,9 +4,10 @@
 // Origin: the objection of September 2013 to a spinning lock for the reverse map: kswapd's try_to_unmap calls devices
 //   inside that lock, and RDMA cards and GPUs sleep in the call. Parameters choose the device (client) and from where
 //   it is called (policy); second_mmu.hpp says which of these are legal with which lock.
-// The first process has the device. Its threads reclaim and fork as in reclaim_scan; those of the role `device` are the
-// device: they write to its pages through translations of their own and fault where there is none. A fork takes the
-// right to write from all pages, so it calls the device for each VMA, outside the lock under test.
+// The first process has the device. Threads reclaim and fork as in reclaim_scan, from processes of their own below the
+// same roots unless generations is 1; those of the role `device` are the device: they use the first process's pages
+// through translations of their own and fault where there is none. A fork of that process itself takes the right to
+// write from all pages, so it calls the device for each VMA, outside the lock under test.
 #pragma once
 
 #include "workloads/page_supply.hpp"
@@ -49,6 +50,11 @@ constexpr auto pageable_params() {
     std::array<ParamInfo, kReclaimParamCount + kPageableOwn.size()> all{};
     std::copy(kReclaimParams.begin(), kReclaimParams.end(), all.begin());
     std::copy(kPageableOwn.begin(), kPageableOwn.end(), all.begin() + kReclaimParamCount);
+    own_param(all, RmapParam::generations).default_value = 2;
+    own_param(all, RmapParam::generations).help =
+        "Depth of the chains: with 1 the process that has the device forks itself, so that each fork takes the "
+        "device's "
+        "rights; with more, others fork below the same root locks.";
     return all;
 }
 constexpr std::size_t place_in_params(PageableParam param) {
