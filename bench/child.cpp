@@ -17,6 +17,7 @@
 #include "bench/pin.hpp"
 #include "bench/plan.hpp"
 #include "bench/record.hpp"
+#include "bench/refusals.hpp"
 #include "bench/run_files.hpp"
 #include "bench/uncontended.hpp"
 #include "platform/native.hpp"
@@ -152,6 +153,7 @@ class Block {
         label.untimed = cell.untimed;
         label.oversubscribed = cell.place.oversubscribed;
         label.allow_convoy = plan_.allow_convoy;
+        label.illegal = is_illegal(*label.workload, label.lock, cell.params);
         const nlohmann::json record = window_to_json(label, request, result, counters_->probe());
         try {
             writer_.append(record);

@@ -2,6 +2,7 @@
 #include "bench/killed_window.hpp"
 
 #include "bench/record.hpp"
+#include "bench/refusals.hpp"
 
 namespace lockbench {
 
@@ -19,6 +20,9 @@ json killed_window(const RunPlan& plan, const PlannedWindow& window, const std::
     }
     if (cell.untimed) {
         flags.push_back("untimed");
+    }
+    if (is_illegal(*cell.workload->info, cell.lock->info, cell.params)) {
+        flags.push_back("illegal_allowed");
     }
     if (cell.lock->info.control) {
         flags.push_back("broken");

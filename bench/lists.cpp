@@ -11,6 +11,7 @@
 #include "bench/host_setup.hpp"
 #include "bench/nearest.hpp"
 #include "bench/placement.hpp"
+#include "bench/refusals.hpp"
 #include "bench/uncontended.hpp"
 
 namespace lockbench {
@@ -222,7 +223,8 @@ json workload_to_json(const WorkloadInfo& info) {
 }
 
 void list_command(const std::string& what, bool as_json) {
-    const std::vector<std::string> kinds = {"locks", "workloads", "placements", "counters", "events", "params"};
+    const std::vector<std::string> kinds = {"locks",  "workloads", "placements", "counters",
+                                            "events", "params",    "notifiers"};
     json list;
     if (what == "locks") {
         list = locks_list();
@@ -236,6 +238,8 @@ void list_command(const std::string& what, bool as_json) {
         list = events_list();
     } else if (what == "params") {
         list = params_list();
+    } else if (what == "notifiers") {
+        list = notifiers_list();
     } else {
         throw UsageError(fmt::format("list: '{}' is none of {}; the nearest is '{}'.", what, fmt::join(kinds, ", "),
                                      nearest(what, kinds)));
@@ -248,6 +252,8 @@ void list_command(const std::string& what, bool as_json) {
         print_workloads(list);
     } else if (what == "params") {
         print_params(list);
+    } else if (what == "notifiers") {
+        print_notifiers(list);
     } else if (what == "counters") {
         print_counters(list);
     } else if (what == "events") {

@@ -61,6 +61,7 @@ CLI::App* add_run(CLI::App& app, RawSimOptions& raw) {
     run->add_flag("--line-map", raw.line_map,
                   "Print, for the first seed of each cell, which lines moved, how far and how often");
     run->add_flag("--allow-convoy", raw.allow_convoy, "Run FIFO spin locks with more threads than CPUs");
+    run->add_flag("--allow-illegal", raw.allow_illegal, "Run combinations that a kernel must not, as for lockbench");
     finish_command(*run);
     return run;
 }

@@ -11,6 +11,7 @@
 #include "bench/host_setup.hpp"
 #include "bench/nearest.hpp"
 #include "bench/placement.hpp"
+#include "bench/refusals.hpp"
 
 namespace lockbench {
 namespace {
@@ -133,6 +134,7 @@ SimPlan make_sim_plan(const RawSimOptions& raw, const SimMachine& machine) {
     for (const std::string& text : raw.params) {
         sweeps.push_back(parse_param(text, known));
     }
+    Refusals refusals(raw.allow_illegal);
     const auto locks = chosen_locks(split_list("--locks", raw.locks));
     for (const WorkloadInfo* info : chosen_workloads(split_list("--workloads", raw.workloads))) {
         for (const std::uint32_t count : threads) {
@@ -140,11 +142,16 @@ SimPlan make_sim_plan(const RawSimOptions& raw, const SimMachine& machine) {
                 const CellPlace place =
                     placer.place(plan.placement, raw.lock_home, reading_threads(*info, params, count));
                 for (const SimLock* lock : locks) {
+                    if (refusals.refuse(*info, lock->info, params)) {
+                        continue;
+                    }
                     plan.cells.push_back({lock, &workload_of(*lock, *info), params, count, place});
                 }
             }
         }
     }
+    refusals.conclude(!plan.cells.empty(), plan.notes);
+    plan.refused = refusals.cells();
     if (!raw.allow_convoy) {
         refuse_convoys(plan, machine);
     }

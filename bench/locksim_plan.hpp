@@ -29,6 +29,7 @@ struct RawSimOptions {
     std::string out;
     bool line_map = false;
     bool allow_convoy = false;
+    bool allow_illegal = false;
 };
 
 struct SimCell {
@@ -51,6 +52,7 @@ struct SimPlan {
     bool line_map = false;
     std::vector<SimCell> cells;
     std::vector<std::string> notes;
+    nlohmann::json refused = nlohmann::json::array();  // illegal cells that were asked for, each with its reason
 
     [[nodiscard]] std::size_t windows() const { return cells.size() * seeds; }
     [[nodiscard]] const SimCell& cell_of(std::size_t window) const { return cells[window / seeds]; }

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bench/record.hpp"
+#include "bench/refusals.hpp"
 
 namespace lockbench {
 namespace {
@@ -65,6 +66,7 @@ WindowLabel label_of(const SimPlan& plan, std::size_t window) {
     label.order = window;
     label.run_seed = plan.seed;
     label.oversubscribed = cell.place.oversubscribed;
+    label.illegal = is_illegal(*label.workload, label.lock, cell.params);
     label.allow_convoy = cell.place.oversubscribed && cell.lock->info.convoys;
     return label;
 }

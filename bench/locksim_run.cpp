@@ -108,6 +108,7 @@ json plan_json(const SimPlan& plan) {
             {"placement", plan.placement},
             {"lock_home", plan.lock_home},
             {"notes", plan.notes},
+            {"refused", plan.refused},
             {"cells", cells},
             {"order", order}};
 }

@@ -88,8 +88,9 @@ void add_run(CLI::App& app, RawRunOptions& raw) {
     run->add_flag("--no-untimed", raw.no_untimed, "Leave the untimed pass out");
     run->add_flag("--no-aa", raw.no_aa, "Leave the A/A pairs out (no difference can then be told from noise)");
     run->add_flag("--allow-convoy", raw.allow_convoy, "Run FIFO spin locks with more threads than CPUs");
-    run->add_flag("--allow-illegal", raw.allow_illegal,
-                  "Run combinations that a kernel must not (none exists in this release)");
+    run->add_flag(
+        "--allow-illegal", raw.allow_illegal,
+        "Run combinations that a kernel must not, see 'lockbench list notifiers'; what breaks fails the cell");
     const auto has_value = [](const CLI::Option* option) { return option->get_items_expected_max() > 0; };
     for (CLI::Option* option : run->get_options(has_value)) {
         option->check(refuse_value, "", "");
@@ -171,10 +172,11 @@ int run_main(int argc, char** argv) {
     RawRunOptions raw;
     add_run(app, raw);
     CLI::App* list =
-        app.add_subcommand("list", "What there is: locks, workloads, placements, counters, events, params");
+        app.add_subcommand("list", "What there is: locks, workloads, placements, counters, events, params, notifiers");
     std::string what;
     bool as_json = false;
-    list->add_option("what", what, "locks | workloads | placements | counters | events | params")->required();
+    list->add_option("what", what, "locks | workloads | placements | counters | events | params | notifiers")
+        ->required();
     list->add_flag("--json", as_json, "An array of objects");
     MachineOptions machine;
     add_machine(app, machine);

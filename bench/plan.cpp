@@ -7,6 +7,7 @@
 
 #include "bench/errors.hpp"
 #include "bench/record.hpp"
+#include "bench/refusals.hpp"
 
 namespace lockbench {
 namespace {
@@ -73,7 +74,7 @@ void add_point(RunPlan& plan, const RunOptions& options, const std::string& firs
 
 void add_cells(RunPlan& plan, const RunOptions& options, const HostPlacer& host, const HostPlacer::Chosen& chosen,
                const WorkloadInfo& info, std::uint32_t threads, const std::string& placement,
-               const std::string& lock_home) {
+               const std::string& lock_home, Refusals& refusals) {
     for (const ParamValues& params : sweep_params(info, options.params)) {
         const CellPlace place = host.place(placement, lock_home, reading_threads(info, params, threads));
         for (const std::string& note : place.notes) {
@@ -82,6 +83,9 @@ void add_cells(RunPlan& plan, const RunOptions& options, const HostPlacer& host,
             }
         }
         for (const LockRunner* lock : options.locks) {
+            if (refusals.refuse(info, lock->info, params)) {
+                continue;
+            }
             PlannedCell cell;
             cell.lock = lock;
             cell.workload = find_runner(*lock, info.name);
@@ -173,15 +177,18 @@ RunPlan make_plan(const RunOptions& options, const HostPlacer& host) {
     const std::vector<std::uint32_t>& threads = options.threads.empty() ? host.auto_threads : options.threads;
     const HostPlacer::Chosen chosen = host.choose(options.placements, threads);
     plan.notes = chosen.notes;
+    Refusals refusals(options.allow_illegal);
     for (const WorkloadInfo* info : options.workloads) {
         for (const std::uint32_t count : threads) {
             for (const std::string& placement : chosen.placements) {
                 for (const std::string& lock_home : options.lock_homes) {
-                    add_cells(plan, options, host, chosen, *info, count, placement, lock_home);
+                    add_cells(plan, options, host, chosen, *info, count, placement, lock_home, refusals);
                 }
             }
         }
     }
+    refusals.conclude(!plan.cells.empty(), plan.notes);
+    plan.refused = refusals.cells();
     if (plan.cells.empty()) {
         throw HostError("no cell is left to measure: " + fmt::format("{}", fmt::join(plan.notes, " ")));
     }
@@ -233,6 +240,7 @@ json plan_to_json(const RunPlan& plan) {
             {"perf_c2c", plan.perf_c2c},
             {"benchmark_flags", plan.benchmark_flags},
             {"notes", plan.notes},
+            {"refused", plan.refused},
             {"cells", cells},
             {"order", order}};
 }
@@ -272,6 +280,7 @@ RunPlan plan_from_json(const json& text) {
         plan.perf_c2c = text.value("perf_c2c", false);
         plan.benchmark_flags = text.at("benchmark_flags");
         plan.notes = text.at("notes");
+        plan.refused = text.value("refused", json::array());
         for (const json& entry : text.at("cells")) {
             PlannedCell cell;
             cell.id = entry.at("id");

@@ -62,6 +62,7 @@ struct RunPlan {
     std::vector<PlannedCell> cells;
     std::vector<PlannedWindow> windows;
     std::vector<std::string> notes;  // sentences for the user: placements that equal one another, cells left out
+    nlohmann::json refused = nlohmann::json::array();  // illegal cells that were asked for, each with its reason
 
     [[nodiscard]] std::uint32_t blocks() const { return repetitions; }
     // Locks of the plan in registry order, each once.

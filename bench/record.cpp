@@ -228,6 +228,7 @@ std::vector<std::string> flags_of(const WindowLabel& label, const WindowRequest&
     };
     flag(label.oversubscribed, "oversubscribed");
     flag(label.oversubscribed && label.allow_convoy && label.lock.convoys, "convoy_allowed");
+    flag(label.illegal, "illegal_allowed");
     flag(overlap < kOverlapLimit, "overlap_low");
     flag(std::any_of(result.threads.begin(), result.threads.end(),
                      [](const ThreadResult& thread) { return thread.usage.involuntary_switches > 0; }),

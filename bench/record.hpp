@@ -29,6 +29,7 @@ struct WindowLabel {
     bool untimed = false;
     bool oversubscribed = false;
     bool allow_convoy = false;
+    bool illegal = false;  // what WorkloadInfo::refusal names
 };
 
 // Start and end of the stretch in which all threads ran, over that in which any did; 1 for a perfect window, 0 when

@@ -5,12 +5,12 @@ import os
 import pathlib
 import sys
 
-from plotting import agreement, cells, costs, draw, ratios, report, runfiles, shares, table
+from plotting import agreement, cells, costs, draw, pageable, ratios, report, runfiles, shares, table
 from plotting import throughput, topology, transfers, uncontended, validation, verdict, waits
 
 FORMATS = ("png", "svg")
 TABLES = {"uncontended": 1, "agreement": 2}  # by name, of how many runs
-FIGURES = (ratios, throughput, waits, shares, transfers, uncontended, topology)
+FIGURES = (ratios, pageable, throughput, waits, shares, transfers, uncontended, topology)
 
 
 def formats(text):

@@ -11,6 +11,7 @@ SCHEMA_VERSION = 1
 FLAGS = {
     "oversubscribed": "more threads than CPUs to run them",
     "convoy_allowed": "a FIFO spin lock ran with more threads than CPUs because --allow-convoy asked for it",
+    "illegal_allowed": "the cell is one that a kernel must not have; --allow-illegal asked for it",
     "overlap_low": "all threads ran together in less than 95 % of the window",
     "involuntary_switch": "a thread was taken off its CPU inside the window",
     "few_samples": "too few timed waits even for a median",

@@ -7,7 +7,8 @@ from plotting import draw, stats, throughput, transfers
 # What a cell's row says of its windows' flags, most serious first.
 FLAG_WORDS = {"check_failed": "CHECK FAILED", "killed": "killed", "interrupted": "interrupted",
               "overlap_low": "overlap low", "involuntary_switch": "preempted", "few_samples": "few waits",
-              "placement_unverified": "placement?", "home_unverified": "home?", "convoy_allowed": "convoy"}
+              "placement_unverified": "placement?", "home_unverified": "home?", "convoy_allowed": "convoy",
+              "illegal_allowed": "illegal"}
 
 
 def with_interval(interval, formatter):

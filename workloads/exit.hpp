@@ -138,6 +138,7 @@ void exit_mm(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Mm<E>* mm) {
     Task<E>& task = thread.task;
     // Pages that wait to enter a list are given to it first, as lru_add_drain does: they could not be freed.
     flush_added(rmap.memory, task);
+    E::Second::leave_mm(task, *mm);
     for (Vma<E>* vma = mm->first.get(); vma != nullptr; vma = vma->next.get()) {
         zap_vma(rmap.memory, task, *vma);
     }
@@ -147,7 +148,7 @@ void exit_mm(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Mm<E>* mm) {
         change_file_tree(task, *vma, false);
         free_vma(rmap.memory, *vma);
     }
-    rmap.memory.mms.destroy(mm);
+    E::Second::put_mm(rmap.memory, mm);
 }
 
 }  // namespace lockbench

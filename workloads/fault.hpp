@@ -16,9 +16,12 @@
 namespace lockbench {
 
 // What belongs into a page: checked at every copy and return, so that a page that was mixed up is found.
+inline std::uint64_t stamp_of_number(std::uint32_t number, std::uint64_t index) {
+    return (std::uint64_t{number} << 32U) | index;
+}
 template <class E>
 std::uint64_t stamp_of(const Vma<E>& vma, std::uint64_t index) {
-    return (std::uint64_t{vma.number.get()} << 32U) | index;
+    return stamp_of_number(vma.number.get(), index);
 }
 
 enum class Ownership : unsigned char { exclusive, shared };
@@ -81,10 +84,15 @@ void fault_swapped(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, s
     PteTable<E>* const table = table_of(vma);
     auto& entry = table->pte(vma.slot(index));
     SwapSlot<E>* slot = nullptr;
+    SwapSlot<E>* unfilled = nullptr;
     {
         const SpinHold<E> hold(thread.task, table->lock, Rank::pte);
-        if (read_locked(entry) == seen) {
+        if (read_locked(entry) == seen && !E::Second::is_filled(*SwapSlot<E>::of(seen))) {
+            unfilled = SwapSlot<E>::of(seen);
+            unfilled->count.add(1, relaxed);  // relaxed: the entry holds the slot
+        } else if (read_locked(entry) == seen) {
             slot = SwapSlot<E>::of(seen);
+            E::Second::carry(*slot, *page);
             check(slot->stamp.get() == page->stamp.get(), "swap returns the data that was put there");
             // relaxed: our entry is one; more than one means that others wait, and they may only become fewer.
             const bool shared = slot->count.load(relaxed) > 1;
@@ -96,6 +104,10 @@ void fault_swapped(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, s
     }
     if (slot == nullptr) {
         put_page(memory, thread.task, page);
+        if (unfilled != nullptr) {
+            E::Second::wait_filled(*unfilled);
+            put_slot(memory, unfilled);
+        }
         return;
     }
     put_slot(memory, slot);
@@ -175,6 +187,7 @@ bool fault_write_protected(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>
     }
     check(old->stamp.get() == stamp_of(vma, index), "the page that is copied holds this VMA's data");
     Page<E>* const page = memory.pages.make(index, old->stamp.get());
+    E::Second::carry(*old, *page);
     const bool mapped = map_new_page<E, L>(memory, task, vma, page, pte, old);
     put_page(memory, task, mapped ? old : page);  // the lost mapping's reference, or the page nobody needs
     put_page(memory, task, old);

@@ -185,6 +185,7 @@ Mm<E>* fork_mm(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Mm<E>& parent) {
         change_file_tree(task, *to, true);
         append_vma(*child, to);
         if (anon_vma_tag(*to) != nullptr) {
+            [[maybe_unused]] const typename E::Second::template RangeCall<E> call(task, *from);
             copy_table<E, Q>(memory, task, *to, *from);
         }
     }

@@ -233,6 +233,9 @@ bool unmap_one(Task<E>& task, Vma<E>& vma, Page<E>* page, const Leave& leave, bo
     task.count(Leave::kCounted);
     remove_mapping(page);
     page->count.sub(1, relaxed);  // relaxed: the caller holds the page, so this is not the last reference
+    if constexpr (requires { leave.replaced(task, vma); }) {
+        leave.replaced(task, vma);
+    }
     return true;
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "workloads/fork_server.hpp"
+#include "workloads/page_supply.hpp"
 
 namespace lockbench {
 
@@ -42,22 +43,18 @@ class ReclaimScan {
     class Thread {
       public:
         Thread(ReclaimScan& scan, Ctx<P>& ctx, RoleId with_role)
-            : role(with_role),
-              family(scan.trial_, ctx),
-              wanted(family.make_cursor(scan.trial_.parent())),
-              used(family.make_cursor(scan.trial_.parent())) {}
+            : role(with_role), family(scan.trial_, ctx), supply(scan.trial_, family) {}
         RoleId role;
         Family<E, L, Q> family;
-        PageCursor<E> wanted;  // over the parent's pages: those to fault in
-        PageCursor<E> used;    // those to use again
+        PageSupply<E, L, Q> supply;
     };
 
     void step(Thread& thread) {
         const RoleId role =
             thread.role == kEveryRole ? draw_role(thread.family.thread().task.ctx.random, shares_) : thread.role;
         if (role == kReclaim) {
-            fault_in(thread, shrink_lists(trial_.rmap(), thread.family.thread()));
-            use_again(thread);
+            thread.supply.fault_in(shrink_lists(trial_.rmap(), thread.family.thread()));
+            thread.supply.use_again();
         } else {
             thread.family.fork_step();
         }
@@ -71,41 +68,6 @@ class ReclaimScan {
 
   private:
     static constexpr RoleId kReclaim = 0;
-    static constexpr std::uint32_t kLongestStride = 16;  // pages
-
-    // Touches as many of the parent's pages that are not in memory as were freed. Looks at each page once at most.
-    void fault_in(Thread& thread, std::size_t freed) {
-        const std::uint64_t all = std::uint64_t{trial_.config().anon_vmas} * trial_.config().pages;
-        for (std::uint64_t looked = 0; looked < all && freed > 0; ++looked) {
-            Vma<E>& vma = thread.wanted.vma();
-            const std::uint64_t index = thread.wanted.index();
-            if (!Pte::present(read_hint(table_of(vma)->pte(vma.slot(index))))) {
-                touch_page(trial_.rmap(), thread.family.thread(), vma, index);
-                --freed;
-            }
-            thread.wanted.advance();
-        }
-    }
-
-    // Reads pages of the parent here and there; those in memory become young.
-    void use_again(Thread& thread) {
-        RandomStream& random = thread.family.thread().task.ctx.random;
-        for (std::uint32_t i = 0; i < trial_.config().batch; ++i) {
-            if (!random.chance(trial_.config().retouch_permille)) {
-                continue;
-            }
-            for (std::uint32_t skip = random.below(kLongestStride); skip > 0; --skip) {
-                thread.used.advance();
-            }
-            Vma<E>& vma = thread.used.vma();
-            auto& entry = table_of(vma)->pte(vma.slot(thread.used.index()));
-            const std::uint64_t pte = read_hint(entry);
-            if (Pte::present(pte) && (pte & Pte::kYoung) == 0) {
-                entry.try_cas(pte, pte | Pte::kYoung, relaxed);  // relaxed: the hardware's bit orders nothing
-            }
-            thread.used.advance();
-        }
-    }
 
     ProcessTrial<E, L, Q> trial_;
     std::array<std::int64_t, 2> shares_;

@@ -8,6 +8,7 @@
 #include "workloads/exit_storm.hpp"
 #include "workloads/fork_server.hpp"
 #include "workloads/numa_migration.hpp"
+#include "workloads/pageable_reclaim.hpp"
 #include "workloads/reclaim_scan.hpp"
 #include "workloads/rw_mix.hpp"
 #include "workloads/workload.hpp"
@@ -15,7 +16,7 @@
 namespace lockbench {
 
 template <Platform P, class L>
-using AllWorkloads =
-    TypeList<Aim7<P, L>, ExitStorm<P, L>, ForkServer<P, L>, NumaMigration<P, L>, ReclaimScan<P, L>, RwMix<P, L>>;
+using AllWorkloads = TypeList<Aim7<P, L>, ExitStorm<P, L>, ForkServer<P, L>, NumaMigration<P, L>, PageableReclaim<P, L>,
+                              ReclaimScan<P, L>, RwMix<P, L>>;
 
 }  // namespace lockbench

@@ -29,10 +29,51 @@
 
 namespace lockbench {
 
-// The platform and the locks that are not under test.
-template <Platform Plat, class MmapSemOf = Rwsem310<Plat>, class FileMutexOf = Mutex310<Plat>>
+template <class E>
+struct Vma;
+template <class E>
+struct Mm;
+
+// What a device that shares page tables adds to the objects and paths of the model: here nothing, as nobody but CPUs
+// maps pages. workloads/device.hpp has the other one.
+struct NoSecondMmu {
+    template <class E>
+    struct InMm {};
+    template <class E>
+    struct InPage {};
+    template <class E>
+    struct InSlot {};
+    // Around a change of all entries of a VMA.
+    template <class E>
+    struct RangeCall {
+        template <class TaskOf>
+        RangeCall(TaskOf&, Vma<E>&) {}
+    };
+    // A page gets the data of another page or of a slot.
+    template <class From, class To>
+    static void carry(const From&, To&) {}
+    // May a slot's data be read? If not, the caller waits.
+    template <class Slot>
+    static constexpr bool is_filled(const Slot&) {
+        return true;
+    }
+    template <class Slot>
+    static void wait_filled(Slot&) {}
+    // The begin and the end of an address space's end.
+    template <class TaskOf, class E>
+    static void leave_mm(TaskOf&, Mm<E>&) {}
+    template <class MemoryOf, class E>
+    static void put_mm(MemoryOf& memory, Mm<E>* mm) {
+        memory.mms.destroy(mm);
+    }
+};
+
+// The platform, the locks that are not under test, and the devices.
+template <Platform Plat, class MmapSemOf = Rwsem310<Plat>, class FileMutexOf = Mutex310<Plat>,
+          class SecondOf = NoSecondMmu>
 struct RmapEnv {
     using P = Plat;
+    using Second = SecondOf;
     using MmapSem = MmapSemOf;
     using FileMutex = FileMutexOf;
     template <class T>
@@ -56,10 +97,6 @@ auto read_hint(const A& atomic) {
 // The anon_vma without the type of its lock, for objects that only point at it.
 struct AnonVmaTag;
 
-template <class E>
-struct Vma;
-template <class E>
-struct Mm;
 template <class E>
 struct Page;
 
@@ -127,6 +164,7 @@ struct alignas(16) SwapSlot {
 
     typename E::template Atomic<std::int32_t> count;
     typename E::template Plain<std::uint64_t> stamp;
+    typename E::Second::template InSlot<E> second;
 };
 
 // Flags of a page beside its lock (page_lock.hpp).
@@ -151,6 +189,7 @@ struct alignas(64) Page {
     typename E::template Plain<std::uint64_t> stamp;  // its data; never changes while it is mapped
     typename E::template Plain<Page*> newer;          // LRU neighbours, under the lru lock
     typename E::template Plain<Page*> older;
+    typename E::Second::template InPage<E> second;
 };
 
 inline constexpr std::size_t kPtesInChunk = 16;
@@ -274,6 +313,7 @@ struct Mm {
     typename E::template Plain<Vma<E>*> last;
     typename E::template Plain<std::uint64_t> id;
     typename E::template Plain<Mm*> younger;  // queue of one thread's children
+    typename E::Second::template InMm<E> second;
 };
 
 template <class E>

@@ -123,10 +123,9 @@ std::size_t shrink_inactive(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread) {
     return freed;
 }
 
-// One turn of reclaim on both lists (shrink_lruvec): the lists are brought to one length, then a batch is taken from
-// the inactive one. Returns how many pages were freed.
+// Brings both lists to one length.
 template <class E, class L, class Q>
-std::size_t shrink_lists(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread) {
+void level_lists(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread) {
     constexpr int kMostBatches = 8;  // of the active list in one turn
     Memory<E>& memory = rmap.memory;
     flush_added(memory, thread.task);
@@ -137,6 +136,13 @@ std::size_t shrink_lists(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread) {
         }
         shrink_active(rmap, thread);
     }
+}
+
+// One turn of reclaim on both lists (shrink_lruvec): the lists are brought to one length, then a batch is taken from
+// the inactive one. Returns how many pages were freed.
+template <class E, class L, class Q>
+std::size_t shrink_lists(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread) {
+    level_lists(rmap, thread);
     return shrink_inactive(rmap, thread);
 }
 

@@ -47,6 +47,7 @@ struct OpInfo {
 };
 
 using RoleId = std::uint32_t;
+using ParamValues = std::vector<std::int64_t>;  // one value a ParamInfo, same order
 
 struct WorkloadInfo {
     std::string_view name;
@@ -59,9 +60,9 @@ struct WorkloadInfo {
     std::span<const OpInfo> ops;              // index = number in ThreadStats::ops
     std::span<const std::string_view> sites;  // index = number in ThreadStats::sites; for conformance tables
     bool quick = false;                       // in the quick plan, which is to end within minutes
+    // Why these values are illegal with this lock; empty: they are not. Null: all are legal.
+    std::string_view (*refusal)(const LockInfo& lock, const ParamValues& values) = nullptr;
 };
-
-using ParamValues = std::vector<std::int64_t>;  // one value a ParamInfo, same order
 
 inline ParamValues default_params(const WorkloadInfo& info) {
     ParamValues values;

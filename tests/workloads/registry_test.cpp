@@ -32,8 +32,8 @@ TEST(WorkloadRegistry, NamesAreTheDesignsAndUnique) {
         EXPECT_FALSE(info.summary.empty());
         EXPECT_FALSE(info.origin.empty());
     });
-    EXPECT_EQ(names,
-              (std::set<std::string>{"aim7", "exit_storm", "fork_server", "numa_migration", "reclaim_scan", "rw_mix"}));
+    EXPECT_EQ(names, (std::set<std::string>{"aim7", "exit_storm", "fork_server", "numa_migration", "pageable_reclaim",
+                                            "reclaim_scan", "rw_mix"}));
 }
 
 TEST(WorkloadRegistry, ParametersAreSound) {
@@ -108,6 +108,12 @@ TEST(WorkloadRegistry, HeadlinesAreWhatUsersCount) {
     EXPECT_EQ(headlines["exit_storm"], "exit:exits");
     EXPECT_EQ(headlines["fork_server"], "fork:forks");
     EXPECT_EQ(headlines["numa_migration"], "page_migrated:pages");
+    EXPECT_EQ(
+        headlines["pageable_reclaim"],
+        "page_reclaimed:pages page_scanned:pages asked in shrink_page_list page_skipped:pages kept because a call "
+        "could not be made or was refused device_access:reads and writes of the device "
+        "illegal_access:accesses after the callback, lost writes, calls for ended processes, sleeps while "
+        "spinning");
     EXPECT_EQ(headlines["rw_mix"], "read:sections write:sections");
 }
 
@@ -116,6 +122,8 @@ TEST(WorkloadRegistry, InfoIsTheSameForEveryLock) {
     EXPECT_EQ(&(ExitStorm<Native, TicketLock<Native>>::info()), &(ExitStorm<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(NumaMigration<Native, TicketLock<Native>>::info()), &(NumaMigration<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(ForkServer<Native, TicketLock<Native>>::info()), &(ForkServer<Native, Rwsem310<Native>>::info()));
+    EXPECT_EQ(&(PageableReclaim<Native, TicketLock<Native>>::info()),
+              &(PageableReclaim<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(ReclaimScan<Native, TicketLock<Native>>::info()), &(ReclaimScan<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(RwMix<Native, TicketLock<Native>>::info()), &(RwMix<Native, Rwsem310<Native>>::info()));
 }

@@ -35,20 +35,23 @@ inline Found search(const Scenario& scenario, std::uint64_t seeds) {
 }
 
 // Returns what was found without the rule.
-inline Found expect_found(const Scenario& faulty, const Scenario& right, CoopFailure kind) {
+inline Found expect_found(const Scenario& faulty, const Scenario& right, CoopFailure kind,
+                          std::uint64_t control = kControl) {
     Found found = search(faulty, kSearch);
     EXPECT_NE(found.seed, 0U) << "not found in " << kSearch << " schedules";
     EXPECT_EQ(found.kind, kind) << found.text;
-    EXPECT_EQ(search(right, kControl).text, "");
+    EXPECT_EQ(search(right, control).text, "");
     return found;
 }
 
 // For a fault of the catalogue, under its name there.
 inline Found expect_found_as(std::string_view id, std::string_view mutant, const Scenario& faulty,
-                             const Scenario& right, CoopFailure kind) {
-    Found found = expect_found(faulty, right, kind);
-    test::record_mutant({id, mutant, "Coop", "SC, happens-before", "exit and reclaim, 1 to 3 threads",
-                         to_string(found.kind), found.seed, found.seed != 0 && found.kind == kind});
+                             const Scenario& right, CoopFailure kind,
+                             std::string_view client = "exit and reclaim, 1 to 3 threads",
+                             std::uint64_t control = kControl) {
+    Found found = expect_found(faulty, right, kind, control);
+    test::record_mutant({id, mutant, "Coop", "SC, happens-before", client, to_string(found.kind), found.seed,
+                         found.seed != 0 && found.kind == kind});
     return found;
 }
 
