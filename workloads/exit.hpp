@@ -91,9 +91,15 @@ void unlink_anon_vmas(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma
         if (anon_vma->fresh.tree.get() != nullptr) {
             chain_remove(vma, avc);
             rmap.memory.avcs.destroy(avc);
+        } else {
+            change_children_of_parent<E, L>(anon_vma, -1);
         }
     }
     if (root != nullptr) {
+        // Null: a fork that came to nothing.
+        if (AnonVmaTag* const own = anon_vma_tag(vma); own != nullptr) {
+            change_users<E, L>(anon_vma_of<E, L>(own), -1);
+        }
         unlock_root_write(thread, root);
     }
     for (Avc<E>*avc = first(), *next = nullptr; avc != nullptr; avc = next) {

@@ -6,7 +6,8 @@
 // Differs: __put_anon_vma frees the child before it drops the root, as from 3.15 on (624483f3ea82): before, the root
 //   could be gone when the child's end looked at its lock. anon_vma_prepare publishes the VMA's anon_vma after it has
 //   linked the chain, by release, where 3.12 stores it before: a neighbour that shares the anon_vma without the lock
-//   must see the chain. No reuse of ancestors' anon_vmas at fork, which is 3.19's.
+//   must see the chain. Today's counts of children and users (fork_reuse) are an object of their own beside the
+//   anon_vma, so that 3.12's stays as it was.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,8 @@ struct FaithfulRmap {
     static constexpr bool kReleaseInSection = true;     // a released lock may be looked at when its root is gone
     static constexpr bool kReinsertOnAdjust = true;     // those of the upper end too
     static constexpr bool kPrepareUnderLock = true;     // a new anon_vma may be one that late walkers still know
+    static constexpr bool kForkReuse = true;            // else a process that forks itself anew is in ever more trees
+    static constexpr bool kCountsApart = true;          // one count does not tell a child from a user
     // Migration:
     static constexpr bool kForkKeepsMigration = true;    // a child gets its parent's migration entries
     static constexpr bool kForkDemotesMigration = true;  // as those no longer give a right to write
@@ -97,7 +100,31 @@ AnonVma<E, L>* alloc_anon_vma(Rmap<E, L, Q>& rmap) {
     anon_vma->stable.refcount.store(1, relaxed);  // relaxed: whoever uses it got its address later
     // release (R1, pairs with A1): a late walker that locks this root finds a constructed lock.
     anon_vma->stable.root.store(tag_of(anon_vma), release);
+    if (rmap.memory.config.fork_reuse) {
+        anon_vma->fresh.use.set(rmap.memory.uses.make(tag_of(anon_vma)));
+    }
     return anon_vma;
+}
+
+template <class Count>
+void change_count(Count& count, int by) {
+    const std::uint32_t before = count.get();
+    check(by > 0 || before > 0, "users and children that leave were counted");
+    count.set(before + static_cast<std::uint32_t>(by));
+}
+// A VMA begins or ceases to put its new pages there. Under the root's write lock.
+template <class E, class L>
+void change_users(AnonVma<E, L>* anon_vma, int by) {
+    if (AnonVmaUse<E>* const use = anon_vma->fresh.use.get(); use != nullptr) {
+        change_count(use->active, by);
+    }
+}
+// It becomes its parent's child or, when its tree is empty, ceases to be. Under the root's write lock.
+template <class E, class L>
+void change_children_of_parent(AnonVma<E, L>* anon_vma, int by) {
+    if (AnonVmaUse<E>* const use = anon_vma->fresh.use.get(); use != nullptr) {
+        change_count(anon_vma_of<E, L>(use->parent.get())->fresh.use.get()->children, by);
+    }
 }
 
 // The end of an anon_vma: nobody refers to it any more. A walker may hold the root lock all the same, if it took it
@@ -121,6 +148,11 @@ void free_anon_vma(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, AnonVma<E, L>*
             // before the stores that depend on it, which C++ does not know.
             E::P::fence(acquire);
         }
+    }
+    if (AnonVmaUse<E>* const use = anon_vma->fresh.use.get(); use != nullptr) {
+        check(use->children.get() == 0, "an anon_vma that ends has no children");
+        check(use->active.get() == 0, "an anon_vma that ends is no VMA's own");
+        rmap.memory.uses.destroy(use);
     }
     rmap.anon_vmas.free(anon_vma);
 }
@@ -267,6 +299,10 @@ bool prepare_slow(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma) {
         const SpinHold<E> hold(task, vma.mm.get()->page_table_lock, Rank::pte);
         if (read_locked(vma.anon_vma) == nullptr) {
             link_avc<E, L>(vma, avc, anon_vma);
+            if (allocated != nullptr) {
+                change_children_of_parent<E, L>(anon_vma, 1);  // a root counts itself, so it is never adopted
+            }
+            change_users<E, L>(anon_vma, 1);
             // release (R3, pairs with A2, A3): the chain is linked.
             vma.anon_vma.store(tag_of(anon_vma), release);
             avc = nullptr;

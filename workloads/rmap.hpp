@@ -130,8 +130,9 @@ struct alignas(16) SwapSlot {
 };
 
 // Flags of a page beside its lock (page_lock.hpp).
-inline constexpr std::uint32_t kPageLru = 4;     // on one of the lists; under the lru lock
-inline constexpr std::uint32_t kPageActive = 8;  // belongs to the active list
+inline constexpr std::uint32_t kPageLru = 4;       // on one of the lists; under the lru lock
+inline constexpr std::uint32_t kPageActive = 8;    // belongs to the active list
+inline constexpr std::uint32_t kPageRotated = 16;  // the last walk was given up; of who has isolated the page
 
 // Low bit of Page::mapping: it points at an anon_vma. Files' pages are not modelled.
 inline constexpr std::uint64_t kMappingAnon = 1;
@@ -317,10 +318,24 @@ struct AnonVmaStable {
     LastWriter<typename E::P> last_writer;
 };
 
+// What a fork asks to find an anon_vma that it may use again (3.19; counted apart since 6.0). All of it changes under
+// the root's write lock.
+template <class E>
+struct AnonVmaUse {
+    explicit AnonVmaUse(AnonVmaTag* self) : parent(self), children(0), active(0) {}
+
+    typename E::template Plain<AnonVmaTag*> parent;      // a root is its own
+    typename E::template Plain<std::uint32_t> children;  // anon_vmas whose parent this is and that have members
+    typename E::template Plain<std::uint32_t> active;    // VMAs whose new pages go here
+};
+
+// `use` lies where SLUB keeps its link behind an object that late walkers may look at, so an anon_vma takes as much
+// room as in 3.12. It is null unless forks reuse.
 template <class E>
 struct AnonVmaFresh {
-    AnonVmaFresh() : tree(nullptr) {}
+    AnonVmaFresh() : tree(nullptr), use(nullptr) {}
     typename E::template Plain<Avc<E>*> tree;
+    typename E::template Plain<AnonVmaUse<E>*> use;
 };
 
 template <class E, class L>
@@ -345,7 +360,7 @@ constexpr bool rmap_layout_holds() {
     static_assert(sizeof(IntervalLinks<typename E::P, Avc<E>>) == 32, "rb_node and subtree maximum");
     static_assert(offsetof(Avc<E>, anon_vma) == 8 && offsetof(Avc<E>, newer) == 16 && offsetof(Avc<E>, tree) == 32);
     static_assert(sizeof(PteChunk<E>) == 8 * kPtesInChunk);
-    static_assert(sizeof(AnonVmaFresh<E>) == 8, "the root of a tree is one pointer");
+    static_assert(sizeof(AnonVmaFresh<E>) == 16, "the root of a tree is one pointer, and so is SLUB's link");
     return true;
 }
 

@@ -184,6 +184,7 @@ struct Memory {
     Memory(const RmapConfig& settings, NodeId home)
         : config(settings),
           avcs(home, settings.layout),
+          uses(home, settings.layout),
           vmas(home),
           mms(home),
           pages(home),
@@ -197,6 +198,7 @@ struct Memory {
     template <class F>
     void for_each_chunk(F&& f) const {
         avcs.for_each_chunk(f);
+        uses.for_each_chunk(f);
         vmas.for_each_chunk(f);
         mms.for_each_chunk(f);
         pages.for_each_chunk(f);
@@ -210,6 +212,7 @@ struct Memory {
 
     RmapConfig config;
     Slab<Avc<E>> avcs;
+    Slab<AnonVmaUse<E>> uses;
     Slab<Vma<E>> vmas;
     Slab<Mm<E>> mms;
     Slab<Page<E>> pages;

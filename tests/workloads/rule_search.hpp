@@ -45,9 +45,10 @@ inline Found expect_found(const Scenario& faulty, const Scenario& right, CoopFai
 
 // For a fault of the catalogue, under its name there.
 inline Found expect_found_as(std::string_view id, std::string_view mutant, const Scenario& faulty,
-                             const Scenario& right, CoopFailure kind) {
+                             const Scenario& right, CoopFailure kind,
+                             std::string_view client = "exit and reclaim, 1 to 3 threads") {
     Found found = expect_found(faulty, right, kind);
-    test::record_mutant({id, mutant, "Coop", "SC, happens-before", "exit and reclaim, 1 to 3 threads",
+    test::record_mutant({id, mutant, "Coop", "SC, happens-before", client,
                          to_string(found.kind), found.seed, found.seed != 0 && found.kind == kind});
     return found;
 }
