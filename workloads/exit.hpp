@@ -43,8 +43,8 @@ void zap_vma(Memory<E>& memory, Task<E>& task, Vma<E>& vma) {
     if (table == nullptr) {
         return;
     }
-    const std::uint64_t entries = table_entries(vma);
-    std::uint64_t at = 0;
+    const std::uint64_t entries = vma.end_slot();
+    std::uint64_t at = vma.first_slot();
     while (at < entries) {  // bounded: the entries of one table
         // The gathered pages are given up outside the PTE lock, as the lru lock may be needed for that.
         flush_dropped(memory, task);
@@ -132,7 +132,12 @@ void change_file_tree(Task<E>& task, Vma<E>& vma, bool insert) {
 template <class E>
 void free_vma(Memory<E>& memory, Vma<E>& vma) {
     if (PteTable<E>* const table = table_of(vma); table != nullptr) {
-        free_table(memory, table, table_entries(vma));
+        const std::uint32_t users = table->users.get();
+        if (users == 1) {
+            free_table(memory, table, table_entries(vma));
+        } else {
+            table->users.set(users - 1);
+        }
     }
     check(vma.newest.get() == nullptr && vma.oldest.get() == nullptr, "a VMA that ends is in no tree");
     memory.vmas.destroy(&vma);

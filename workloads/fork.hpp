@@ -46,12 +46,13 @@ void join_tree(Task<E>& task, Vma<E>& to, const Vma<E>& from, Avc<E>* avc, AnonV
     task.count(RmapOp::avc_linked);
 }
 
-// Enters `to` into every tree that `from` is in, oldest first: 3.12's way. One hold of the root lock; the first AVC is allocated
-// before it, the others inside, where allocation may not sleep: if one fails, the lock is dropped and it is repeated
-// with sleep. False: no memory, and `to` is in no tree.
+// Enters `to` into every tree that `from` is in, oldest first: 3.12's way. One hold of the root lock; the first AVC is
+// allocated before it, the others inside, where allocation may not sleep: if one fails, the lock is dropped and it is
+// repeated with sleep. False: no memory, and `to` is in no tree.
 template <class E, class L, class Q>
 bool clone_one_by_one(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& to, const Vma<E>& from) {
     Task<E>& task = thread.task;
+    const bool copies = anon_vma_tag(to) != nullptr;
     AnonVma<E, L>* root = nullptr;
     for (Avc<E>* old = from.oldest.get(); old != nullptr; old = old->newer.get()) {
         if (task.fails(task.config.nowait_fail)) {
@@ -61,6 +62,9 @@ bool clone_one_by_one(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& to,
                 root = nullptr;
             }
             if (task.fails(task.config.alloc_fail)) {
+                if (copies) {
+                    to.anon_vma.store(nullptr, relaxed);  // relaxed: it was not counted among the users yet
+                }
                 unlink_anon_vmas(rmap, thread, to);
                 return false;
             }
@@ -75,6 +79,9 @@ bool clone_one_by_one(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& to,
         }
         join_tree<E, L, Q>(task, to, from, avc, anon_vma);
     }
+    if (copies) {
+        change_users<E, L>(anon_vma_of<E, L>(anon_vma_tag(to)), 1);
+    }
     if (root != nullptr) {
         unlock_root_write(thread, root);
     }
@@ -85,6 +92,7 @@ bool clone_one_by_one(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& to,
 template <class E, class L, class Q>
 bool clone_at_once(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& to, const Vma<E>& from) {
     Task<E>& task = thread.task;
+    const bool copies = anon_vma_tag(to) != nullptr;
     Avc<E>* spare = nullptr;
     bool enough = true;
     for (const Avc<E>* old = from.oldest.get(); enough && old != nullptr; old = old->newer.get()) {
@@ -113,10 +121,15 @@ bool clone_at_once(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& to, co
         check((root_of<E, L>(anon_vma)) == root, "all anon_vmas of a chain have one root");
         join_tree<E, L, Q>(task, to, from, take_spare(), anon_vma);
     }
+    if (copies) {
+        change_users<E, L>(anon_vma_of<E, L>(anon_vma_tag(to)), 1);
+    }
     unlock_root_write(thread, root);
     return true;
 }
 
+// anon_vma_clone. A VMA that is to be the source's copy within its process, and not its child, has the same anon_vma
+// already.
 template <class E, class L, class Q>
 bool clone_anon_vmas(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& to, const Vma<E>& from) {
     return thread.task.config.form == RmapForm::today ? clone_at_once(rmap, thread, to, from)
@@ -236,17 +249,32 @@ void copy_entry(typename E::template Atomic<std::uint64_t>& to, typename E::temp
     to.store(pte, release);
 }
 
+// The VMA uses a neighbour's page table. With mmap_sem for write.
+template <class E>
+void share_table(Vma<E>& vma, PteTable<E>* table) {
+    const std::uint32_t users = table->users.get();
+    table->users.set(users + 1);
+    // release (R4, pairs with rmap_memory.hpp:A2): walkers see chunks and entries.
+    vma.table.store(table, release);
+}
+
 template <class E, class Q>
 void copy_table(Memory<E>& memory, Task<E>& task, Vma<E>& to, Vma<E>& from) {
     PteTable<E>* const source = table_of(from);
     if (source == nullptr) {
         return;
     }
+    // What shares a table with its neighbour does so in the child.
+    if (const Vma<E>* const near = from.prev.get(); near != nullptr && table_of(*near) == source) {
+        if (PteTable<E>* const shared = table_of(*to.prev.get()); shared != nullptr) {
+            share_table(to, shared);
+        }
+    }
     PteTable<E>* const target = need_table(memory, task, to);
-    const std::uint64_t entries = table_entries(from);
+    const std::uint64_t entries = from.end_slot();
     const SpinHold<E> hold_target(task, target->lock, Rank::pte);
     const SpinHold<E> hold_source(task, source->lock, Rank::pte);
-    for (std::uint64_t at = 0; at < entries; ++at) {
+    for (std::uint64_t at = from.first_slot(); at < entries; ++at) {
         copy_entry<E, Q>(target->pte(at), source->pte(at));
     }
 }

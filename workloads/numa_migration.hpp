@@ -50,7 +50,7 @@ inline constexpr WorkloadInfo kMigrationInfo = {
     .roles = kMigrationRoles,
     .share_param = kMigrationShares,
     .ops = kMigrationOps,
-    .sites = kRmapSiteNames,
+    .sites = std::span(kRmapSiteNames).first<kMigrationSites>(),
 };
 }  // namespace detail
 

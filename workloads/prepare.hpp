@@ -30,6 +30,8 @@ struct FaithfulRmap {
     static constexpr bool kPrepareUnderLock = true;     // a new anon_vma may be one that late walkers still know
     static constexpr bool kForkReuse = true;            // else a process that forks itself anew is in ever more trees
     static constexpr bool kCountsApart = true;          // one count does not tell a child from a user
+    static constexpr bool kShareSingular = true;   // VMAs with one anon_vma have equal chains, so that they may merge
+    static constexpr bool kMoveBackLocked = true;  // a walk has passed the VMA that gets the entries
     // Migration:
     static constexpr bool kForkKeepsMigration = true;    // a child gets its parent's migration entries
     static constexpr bool kForkDemotesMigration = true;  // as those no longer give a right to write
@@ -247,7 +249,7 @@ bool adjacent_and_alike(const Vma<E>& a, const Vma<E>& b) {
 }
 
 // The anon_vma of `near` if a neighbour may use it too: its chain must hold nothing else (reusable_anon_vma).
-template <class E>
+template <class E, bool kSingular>
 AnonVmaTag* reusable(const Vma<E>& near, const Vma<E>& a, const Vma<E>& b) {
     if (!adjacent_and_alike(a, b)) {
         return nullptr;
@@ -258,18 +260,18 @@ AnonVmaTag* reusable(const Vma<E>& near, const Vma<E>& a, const Vma<E>& b) {
         return nullptr;
     }
     const Avc<E>* const newest = near.newest.get();
-    return newest != nullptr && newest->older.get() == nullptr ? tag : nullptr;
+    return !kSingular || (newest != nullptr && newest->older.get() == nullptr) ? tag : nullptr;
 }
 
-template <class E>
+template <class E, bool kSingular>
 AnonVmaTag* find_mergeable(const Vma<E>& vma) {
     if (const Vma<E>* const next = vma.next.get(); next != nullptr) {
-        if (AnonVmaTag* const tag = reusable(*next, vma, *next); tag != nullptr) {
+        if (AnonVmaTag* const tag = reusable<E, kSingular>(*next, vma, *next); tag != nullptr) {
             return tag;
         }
     }
     const Vma<E>* const prev = vma.prev.get();
-    return prev == nullptr ? nullptr : reusable(*prev, *prev, vma);
+    return prev == nullptr ? nullptr : reusable<E, kSingular>(*prev, *prev, vma);
 }
 
 // Gives the VMA an anon_vma before its first anonymous page. mmap_sem is held, for read perhaps: threads may race, and
@@ -281,7 +283,7 @@ bool prepare_slow(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma) {
         return false;
     }
     Avc<E>* avc = rmap.memory.avcs.make();
-    AnonVma<E, L>* anon_vma = anon_vma_of<E, L>(find_mergeable(vma));
+    AnonVma<E, L>* anon_vma = anon_vma_of<E, L>(find_mergeable<E, Q::kShareSingular>(vma));
     AnonVma<E, L>* allocated = nullptr;
     if (anon_vma == nullptr) {
         if (task.fails(task.config.alloc_fail)) {
@@ -323,7 +325,7 @@ bool prepare_slow(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma) {
 
 template <class E>
 AnonVmaTag* anon_vma_tag(const Vma<E>& vma) {
-    // acquire (A3, pairs with R3 and fork.hpp:R1): the anon_vma is set up.
+    // acquire (A3, pairs with R3, fork.hpp:R1, split.hpp:R1): the anon_vma is set up.
     return vma.anon_vma.load(acquire);
 }
 

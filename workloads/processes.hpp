@@ -163,9 +163,7 @@ class Family {
     // Forks as many children as live at a time.
     void fork_children() {
         while (children_ < trial_.config().children) {
-            if (Mm<E>* const child = fork_mm(trial_.rmap(), thread_, *source_); child != nullptr) {
-                push(child);
-            }
+            fork_idle();
         }
     }
 
@@ -193,6 +191,29 @@ class Family {
         push(child);
         work(*child);
         return true;
+    }
+
+    // Forks a child that has nothing to do yet. Null: no memory.
+    Mm<E>* fork_idle() {
+        Mm<E>* const child = fork_mm(trial_.rmap(), thread_, *source_);
+        if (child != nullptr) {
+            push(child);
+        }
+        return child;
+    }
+    // The process that this thread forks from exits, and its parent forks another. It is one of this thread's own.
+    void renew_source() {
+        check(line_ != nullptr, "the first process is not this thread's alone");
+        Mm<E>* const old = line_;
+        line_ = old->younger.get();
+        Mm<E>& parent = line_ == nullptr ? trial_.parent() : *line_;
+        exit_mm(trial_.rmap(), thread_, old);
+        thread_.task.count(RmapOp::exit);
+        do {
+            source_ = fork_mm(trial_.rmap(), thread_, parent);
+        } while (source_ == nullptr);  // bounded: an allocation succeeds in the end
+        source_->younger.set(line_);
+        line_ = source_;
     }
 
     [[nodiscard]] std::uint32_t children() const { return children_; }

@@ -153,7 +153,8 @@ typename E::template Atomic<std::uint64_t>* find_entry(PteTable<E>* table, const
         return nullptr;
     }
     auto& entry = table->pte(vma.slot(page->index.get()));
-    // acquire (A2, pairs with fault.hpp:R2, fault.hpp:R3, fork.hpp:R3, migrate.hpp:R2): the same page's fields.
+    // acquire (A2, pairs with fault.hpp:R2, fault.hpp:R3, fork.hpp:R3, migrate.hpp:R2, mremap.hpp:R1,
+    // mremap.hpp:R2): the same page's fields.
     return Pte::maps<E>(entry.load(acquire), page) ? &entry : nullptr;
 }
 
@@ -273,10 +274,28 @@ void check_complete(Task<E>& task, const LockedAnonVma<E, L>& locked, const Page
     check(page->mapcount.load(acquire) == 0, "every entry that maps a page is in the tree of its anon_vma");
 }
 
+// Tells whether entries moved without the root lock beside a walk. Its looks at entries without the PTE lock then may
+// miss one that is on its way, as the kernel's do; the page stays mapped and is tried again.
+template <class E>
+class MoveWatch {
+  public:
+    explicit MoveWatch(Memory<E>& memory) : memory_(memory), ended_(read(memory.moves_ended)) {}
+    [[nodiscard]] bool quiet() const { return read(memory_.moves_begun) == ended_; }
+
+  private:
+    static std::uint64_t read(const typename E::template Atomic<std::uint64_t>& count) {
+        // acquire (A4, pairs with mremap.hpp:R3): what has ended moves nothing any more.
+        return count.load(acquire);
+    }
+    Memory<E>& memory_;
+    std::uint64_t ended_;
+};
+
 // try_to_unmap: puts another entry in the place of every mapping, unless one is found young and that matters.
 template <class E, class L, class Q, class Leave>
 Unmap try_to_unmap(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Page<E>* page, const Leave& leave,
                    bool& flush_later) {
+    const MoveWatch<E> moves(rmap.memory);
     const LockedAnonVma<E, L> locked = lock_anon_vma_read<Leave::kSite>(rmap, thread, page);
     if (locked.anon_vma == nullptr) {
         thread.task.count(RmapOp::walk_missed);
@@ -287,7 +306,7 @@ Unmap try_to_unmap(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Page<E>* page,
         young = !unmap_one(thread.task, vma, page, leave, flush_later);
         return !young && page_mapped(page);
     });
-    if (!young) {
+    if (!young && moves.quiet()) {
         check_complete(thread.task, locked, page);
     }
     unlock_anon_vma_read<Q>(thread, locked);

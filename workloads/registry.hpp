@@ -10,12 +10,13 @@
 #include "workloads/numa_migration.hpp"
 #include "workloads/reclaim_scan.hpp"
 #include "workloads/rw_mix.hpp"
+#include "workloads/vma_adjust.hpp"
 #include "workloads/workload.hpp"
 
 namespace lockbench {
 
 template <Platform P, class L>
-using AllWorkloads =
-    TypeList<Aim7<P, L>, ExitStorm<P, L>, ForkServer<P, L>, NumaMigration<P, L>, ReclaimScan<P, L>, RwMix<P, L>>;
+using AllWorkloads = TypeList<Aim7<P, L>, ExitStorm<P, L>, ForkServer<P, L>, NumaMigration<P, L>, ReclaimScan<P, L>,
+                              RwMix<P, L>, VmaAdjust<P, L>>;
 
 }  // namespace lockbench

@@ -168,9 +168,13 @@ struct PteChunk {
     typename E::template Atomic<std::uint64_t> pte[kPtesInChunk];
 };
 
+// Of one VMA, or of several that lie side by side: those that were one, until they were split.
 template <class E>
 struct PteTable {
+    PteTable() : users(1) {}
+
     PteLock<typename E::P> lock;
+    typename E::template Plain<std::uint32_t> users;                 // VMAs; under mmap_sem for write
     typename E::template Plain<PteChunk<E>*> chunk[kChunksInTable];  // set before the table is published
 
     typename E::template Atomic<std::uint64_t>& pte(std::size_t page) {
@@ -230,6 +234,9 @@ struct Vma {
         const std::uint64_t first = start.get();
         return end.get() - first;
     }
+    // Places in the page table: of its first page, and behind its last.
+    [[nodiscard]] std::size_t first_slot() const { return slot(pgoff.get()); }
+    [[nodiscard]] std::size_t end_slot() const { return first_slot() + static_cast<std::size_t>(pages()); }
     // Place of a page in the page table, by its index.
     [[nodiscard]] std::size_t slot(std::uint64_t index) const { return static_cast<std::size_t>(index - origin.get()); }
     [[nodiscard]] VmaShape<E> shape() const {

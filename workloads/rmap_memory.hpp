@@ -193,7 +193,9 @@ struct Memory {
           chunks(home),
           files(home),
           first_file(nullptr),
-          next_mm_id(1) {}
+          next_mm_id(1),
+          moves_begun(0),
+          moves_ended(0) {}
 
     template <class F>
     void for_each_chunk(F&& f) const {
@@ -222,6 +224,9 @@ struct Memory {
     Slab<File<E>> files;
     typename E::template Plain<File<E>*> first_file;
     typename E::template Atomic<std::uint64_t> next_mm_id;
+    // Moves of entries without the root lock: a walk beside one may miss what moves (mremap.hpp).
+    alignas(kCacheLine) typename E::template Atomic<std::uint64_t> moves_begun;
+    typename E::template Atomic<std::uint64_t> moves_ended;
     alignas(kCacheLine) PteLock<P> lru_lock;
     LruList<E> active;
     LruList<E> inactive;
@@ -339,7 +344,7 @@ void put_slot(Memory<E>& memory, SwapSlot<E>* slot) {
 
 template <class E>
 PteTable<E>* table_of(const Vma<E>& vma) {
-    // acquire (A2, pairs with R2): the table's chunks and empty entries are seen.
+    // acquire (A2, pairs with R2, fork.hpp:R4): the table's chunks and empty entries are seen.
     return vma.table.load(acquire);
 }
 

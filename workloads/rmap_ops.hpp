@@ -11,7 +11,8 @@
 
 namespace lockbench {
 
-// Places that acquire the root lock. Their numbers are indices of ThreadStats::sites; the writers' come first.
+// Places that acquire the root lock. Their numbers are indices of ThreadStats::sites; those of forks and exits come
+// first.
 enum class RmapSite : std::uint32_t {
     prepare,            // anon_vma_prepare
     clone,              // anon_vma_clone
@@ -25,14 +26,16 @@ enum class RmapSite : std::uint32_t {
     unmap,              // try_to_unmap from shrink_page_list
     migrate,            // try_to_unmap from __unmap_and_move
     restore,            // remove_migration_ptes
+    move_entries,       // move_ptes of mremap
     kCount
 };
 inline constexpr std::size_t kWriterSites = 6;  // of forks and exits
 inline constexpr std::size_t kAllWriterSites = 7;
 inline constexpr std::size_t kReclaimSites = 10;
+inline constexpr std::size_t kMigrationSites = 12;
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(RmapSite::kCount)> kRmapSiteNames = {
-    "prepare",           "clone",      "fork_own", "expand",  "unlink", "drain", "adjust",
-    "referenced_active", "referenced", "unmap",    "migrate", "restore"};
+    "prepare",           "clone",      "fork_own", "expand",  "unlink",  "drain",       "adjust",
+    "referenced_active", "referenced", "unmap",    "migrate", "restore", "move_entries"};
 
 // Operations of all rmap workloads. Each lists those that it makes; their places there are indices of
 // ThreadStats::ops.
@@ -68,6 +71,14 @@ enum class RmapOp : std::uint32_t {
     storm_ns,
     brk,  // where processes change their address space
     unmap,
+    vma_changed,
+    vma_split,
+    boundary_moved,
+    vma_merged,
+    vma_moved,
+    vma_moved_back,
+    vma_replaced,
+    stack_grown,
     kCount
 };
 inline constexpr std::size_t kRmapOpCount = static_cast<std::size_t>(RmapOp::kCount);
@@ -105,6 +116,14 @@ inline constexpr std::array<OpInfo, kRmapOpCount> kRmapOps = {{
     {"storm_ns", "ns of threads inside the exits of storms", false},
     {"brk", "steps by which heaps grew", false},
     {"unmap", "buffers mapped, used and unmapped", false},
+    {"vma_changed", "changes of a VMA", true},
+    {"vma_split", "VMAs split by mprotect", false},
+    {"boundary_moved", "boundaries between two VMAs moved by mprotect", false},
+    {"vma_merged", "VMAs merged by mprotect", false},
+    {"vma_moved", "VMAs moved by mremap", false},
+    {"vma_moved_back", "VMAs moved back by mremap and merged", false},
+    {"vma_replaced", "VMAs unmapped and mapped anew in their place", false},
+    {"stack_grown", "stacks made longer", false},
 }};
 // Some of the operations, for a workload that does not make the others; the first is its headline.
 template <std::size_t kSome>

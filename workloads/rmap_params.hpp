@@ -56,6 +56,10 @@ struct RmapConfig {
     std::uint32_t brk_pages = 0;
     std::uint32_t buffers = 0;
     std::uint32_t succeed_permille = 0;
+    std::uint32_t move_permille = 0;
+    std::uint32_t replace_permille = 0;
+    std::uint32_t grow_permille = 0;
+    std::uint32_t lifetime = 0;
     std::array<std::uint8_t, kRmapOpCount> op_index{};  // of each in the workload's list; kUnlisted: not there
 };
 inline constexpr std::uint8_t kUnlisted = 0xff;
@@ -104,6 +108,11 @@ enum class RmapParam : std::size_t {
     brk_pages,
     buffers,
     succeed,
+    move,
+    replace,
+    grow,
+    lifetime,
+    adjust_share,
     kCount
 };
 inline constexpr std::size_t kForkParamCount = static_cast<std::size_t>(RmapParam::kForkCount);
@@ -184,6 +193,16 @@ inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
     {"succeed_permille", "permille", 0, 0, 1000,
      "Turns in which a new child takes the place of the process that forks, which exits, as a daemon that forks itself "
      "anew: a generation more each time; 0: never."},
+    {"move_permille", "permille", 100, 0, 1000,
+     "Changes of a split VMA that move a part away by mremap, to come back with its next change (estimate)."},
+    {"replace_permille", "permille", 10, 0, 1000,
+     "Changes of a split VMA that unmap its first part and map and write as much in its place (estimate)."},
+    {"grow_permille", "permille", 20, 0, 1000,
+     "Turns that make the stack longer by a page, while it has room (estimate)."},
+    {"lifetime", "turns", 256, 1, 1'000'000,
+     "Turns of a process until it exits and its parent forks another in its place, with whole VMAs and a short stack "
+     "(estimate)."},
+    {"adjust_share", "1", 1, 1, 1000, "Weight of the threads that change their processes; all threads do."},
 }};
 
 // Some of the parameters, for a workload that offers no others.
@@ -283,6 +302,10 @@ inline RmapConfig rmap_config(const WorkloadInfo& info, const ParamValues& value
             .brk_pages = count(RmapParam::brk_pages),
             .buffers = count(RmapParam::buffers),
             .succeed_permille = count(RmapParam::succeed),
+            .move_permille = count(RmapParam::move),
+            .replace_permille = count(RmapParam::replace),
+            .grow_permille = count(RmapParam::grow),
+            .lifetime = count(RmapParam::lifetime),
             .op_index = op_index};
 }
 

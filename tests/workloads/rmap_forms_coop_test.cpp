@@ -196,7 +196,7 @@ CoopTrial daemon(std::uint64_t seed) {
 TYPED_TEST(RmapForms, B7ChainsThatGrowWithoutBound) {
     const std::string named = "a forked VMA adopts no anon_vma, " + std::string(TypeParam::kInfo.name);
     expect_found_as("B7", named, &daemon<TypeParam, NoReuse>, &daemon<TypeParam, FaithfulRmap>,
-                    CoopFailure::check_failed, "a process that forks itself anew");
+                    CoopFailure::check_failed, "a process that forks itself anew", kFewControls);
 }
 
 }  // namespace
