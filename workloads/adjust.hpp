@@ -20,22 +20,47 @@ namespace lockbench {
 
 static_assert(kMaxPagesOfHeap + 2 * kMaxGrowth <= std::int64_t{kMaxPagesPerVma}, "a VMA has one page table");
 
-// Moves the VMA's upper end up by `pages` (vma_adjust).
-template <class E, class L, class Q>
-void extend_vma(Rmap<E, L, Q>&, RmapThread<E, L>& thread, Vma<E>& vma, std::uint32_t pages) {
-    const auto grow = [&vma, pages] {
-        const std::uint64_t end = vma.end.get();
-        vma.end.set(end + pages);
-    };
+// Changes the bounds of a VMA, and of its neighbour if there is one that changes too (vma_adjust): one write section.
+template <class E, class L, class Q, class F>
+void adjust_bounds(Rmap<E, L, Q>&, RmapThread<E, L>& thread, Vma<E>& vma, Vma<E>* near, F&& change) {
     AnonVmaTag* const tag = anon_vma_tag(vma);
     if (tag == nullptr) {
-        grow();  // it is in no tree
+        change();  // it is in no tree
         return;
     }
     AnonVma<E, L>* const root = root_of<E, L>(anon_vma_of<E, L>(tag));
     lock_root_write<RmapSite::adjust>(thread, root);
-    change_bounds<E, L, Q::kReinsertOnAdjust>(vma, grow);
+    change_bounds<E, L, Q::kReinsertOnAdjust>(vma, [near, &change] {
+        if (near == nullptr) {
+            change();
+        } else {
+            change_bounds<E, L, Q::kReinsertOnAdjust>(*near, change);
+        }
+    });
     unlock_root_write(thread, root);
+}
+
+// Moves the VMA's upper end up by `pages`.
+template <class E, class L, class Q>
+void extend_vma(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma, std::uint64_t pages) {
+    adjust_bounds(rmap, thread, vma, static_cast<Vma<E>*>(nullptr), [&vma, pages] {
+        const std::uint64_t end = vma.end.get();
+        vma.end.set(end + pages);
+    });
+}
+
+// Puts a VMA in front of another one of its process.
+template <class E>
+void insert_vma_before(Mm<E>& mm, Vma<E>& after, Vma<E>* vma) {
+    Vma<E>* const before = after.prev.get();
+    vma->prev.set(before);
+    vma->next.set(&after);
+    after.prev.set(vma);
+    if (before == nullptr) {
+        mm.first.set(vma);
+    } else {
+        before->next.set(vma);
+    }
 }
 
 // Maps `pages` more of the heap behind `top`, its last VMA, as a VMA of their own.

@@ -17,9 +17,10 @@ namespace lockbench {
 namespace detail {
 constexpr auto aim7_params() {
     using enum RmapParam;
-    auto params = select_params({anon_vmas, fresh_vmas, file_vmas, pages, children, generations, touch, source_touch,
-                                 grow_pages, brk_pages, buffers, process_ns, copy_ns, write_hold_ns, read_hold_ns,
-                                 layout, nowait_fail, alloc_fail, fork_share});
+    auto params =
+        select_params({form,        fork_reuse,    anon_vmas,    fresh_vmas, file_vmas,   pages,      children,
+                       generations, touch,         source_touch, grow_pages, brk_pages,   buffers,    process_ns,
+                       copy_ns,     write_hold_ns, read_hold_ns, layout,     nowait_fail, alloc_fail, fork_share});
     own_param(params, generations).default_value = 3;
     own_param(params, pages).max = kMaxPagesOfHeap;
     own_param(params, grow_pages).default_value = 2;
@@ -27,8 +28,9 @@ constexpr auto aim7_params() {
     return params;
 }
 inline constexpr auto kAim7Params = aim7_params();
-inline constexpr auto kAim7Ops = select_ops(
-    {RmapOp::fork, RmapOp::exit, RmapOp::brk, RmapOp::unmap, RmapOp::fault, RmapOp::fork_failed, RmapOp::avc_retry});
+inline constexpr auto kAim7Ops =
+    select_ops({RmapOp::fork, RmapOp::exit, RmapOp::brk, RmapOp::unmap, RmapOp::fault, RmapOp::fork_failed,
+                RmapOp::avc_retry, RmapOp::avc_linked, RmapOp::anon_vma_reused});
 inline constexpr std::array<std::size_t, 1> kAim7Shares = {kAim7Params.size() - 1};
 inline constexpr WorkloadInfo kAim7Info = {
     .name = "aim7",

@@ -43,8 +43,8 @@ void zap_vma(Memory<E>& memory, Task<E>& task, Vma<E>& vma) {
     if (table == nullptr) {
         return;
     }
-    const std::uint64_t entries = table_entries(vma);
-    std::uint64_t at = 0;
+    const std::uint64_t entries = vma.end_slot();
+    std::uint64_t at = vma.first_slot();
     while (at < entries) {  // bounded: the entries of one table
         // The gathered pages are given up outside the PTE lock, as the lru lock may be needed for that.
         flush_dropped(memory, task);
@@ -91,9 +91,15 @@ void unlink_anon_vmas(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma
         if (anon_vma->fresh.tree.get() != nullptr) {
             chain_remove(vma, avc);
             rmap.memory.avcs.destroy(avc);
+        } else {
+            change_children_of_parent<E, L>(anon_vma, -1);
         }
     }
     if (root != nullptr) {
+        // Null: a fork that came to nothing.
+        if (AnonVmaTag* const own = anon_vma_tag(vma); own != nullptr) {
+            change_users<E, L>(anon_vma_of<E, L>(own), -1);
+        }
         unlock_root_write(thread, root);
     }
     for (Avc<E>*avc = first(), *next = nullptr; avc != nullptr; avc = next) {
@@ -126,7 +132,12 @@ void change_file_tree(Task<E>& task, Vma<E>& vma, bool insert) {
 template <class E>
 void free_vma(Memory<E>& memory, Vma<E>& vma) {
     if (PteTable<E>* const table = table_of(vma); table != nullptr) {
-        free_table(memory, table, table_entries(vma));
+        const std::uint32_t users = table->users.get();
+        if (users == 1) {
+            free_table(memory, table, table_entries(vma));
+        } else {
+            table->users.set(users - 1);
+        }
     }
     check(vma.newest.get() == nullptr && vma.oldest.get() == nullptr, "a VMA that ends is in no tree");
     memory.vmas.destroy(&vma);

@@ -28,8 +28,9 @@ constexpr auto storm_params() {
     return params;
 }
 inline constexpr auto kStormParams = storm_params();
-inline constexpr auto kStormOps = select_ops({RmapOp::exit, RmapOp::storm, RmapOp::storm_ns, RmapOp::fork,
-                                              RmapOp::fault, RmapOp::fork_failed, RmapOp::avc_retry});
+inline constexpr auto kStormOps =
+    select_ops({RmapOp::exit, RmapOp::storm, RmapOp::storm_ns, RmapOp::fork, RmapOp::fault, RmapOp::fork_failed,
+                RmapOp::avc_retry, RmapOp::avc_linked, RmapOp::anon_vma_reused});
 inline constexpr WorkloadInfo kStormInfo = {
     .name = "exit_storm",
     .summary = "Children of one process die at once, then others are forked: a convoy of writers over its root locks.",

@@ -166,8 +166,8 @@ bool fault_write_protected(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>
     bool settled = false;
     {
         const SpinHold<E> hold(task, table->lock, Rank::pte);
-        // acquire (A1, pairs with R2, R3, fork.hpp:R3, reclaim.hpp:R1, migrate.hpp:R2): the page's or the slot's fields
-        // are seen.
+        // acquire (A1, pairs with R2, R3, fork.hpp:R3, reclaim.hpp:R1, migrate.hpp:R2, mremap.hpp:R1): the page's or
+        // the slot's fields are seen.
         pte = entry.load(acquire);
         if (!Pte::present(pte) || (pte & Pte::kWrite) != 0) {
             return true;  // it changed meanwhile: the caller looks again

@@ -16,9 +16,11 @@ namespace lockbench {
 namespace detail {
 constexpr auto migration_params() {
     using enum RmapParam;
-    auto params = select_params({anon_vmas, pages, children, generations, touch, write_hold_ns, read_hold_ns, layout,
-                                 nowait_fail, alloc_fail, batch, tlb, ipi_ns, running, page_copy_ns, write_permille,
-                                 fork_permille, compact_permille, migrate_share});
+    auto params = select_params({form,         fork_reuse,   anon_vmas,      pages,         children,
+                                 generations,  touch,        write_hold_ns,  read_hold_ns,  layout,
+                                 nowait_fail,  alloc_fail,   batch,          tlb,           ipi_ns,
+                                 running,      page_copy_ns, write_permille, fork_permille, compact_permille,
+                                 migrate_share});
     own_param(params, anon_vmas).default_value = 1;
     own_param(params, anon_vmas).help =
         "Anonymous VMAs of the process, each with a root lock of its own; one as in a process that balancing moves.";
@@ -37,7 +39,7 @@ inline constexpr auto kMigrationParams = migration_params();
 inline constexpr auto kMigrationOps = select_ops(
     {RmapOp::page_migrated, RmapOp::fault, RmapOp::migration_wait, RmapOp::migration_retry, RmapOp::migration_failed,
      RmapOp::page_skipped, RmapOp::entry_migrated, RmapOp::entry_restored, RmapOp::tlb_flush, RmapOp::walk_missed,
-     RmapOp::fork, RmapOp::exit, RmapOp::fork_failed, RmapOp::avc_retry});
+     RmapOp::fork, RmapOp::exit, RmapOp::fork_failed, RmapOp::avc_retry, RmapOp::avc_linked, RmapOp::anon_vma_reused});
 inline constexpr std::array<std::string_view, 1> kMigrationRoles = {"migrate"};
 inline constexpr std::array<std::size_t, 1> kMigrationShares = {kMigrationParams.size() - 1};
 inline constexpr WorkloadInfo kMigrationInfo = {
@@ -48,7 +50,7 @@ inline constexpr WorkloadInfo kMigrationInfo = {
     .roles = kMigrationRoles,
     .share_param = kMigrationShares,
     .ops = kMigrationOps,
-    .sites = kRmapSiteNames,
+    .sites = std::span(kRmapSiteNames).first<kMigrationSites>(),
 };
 }  // namespace detail
 

@@ -6,7 +6,8 @@
 // Differs: __put_anon_vma frees the child before it drops the root, as from 3.15 on (624483f3ea82): before, the root
 //   could be gone when the child's end looked at its lock. anon_vma_prepare publishes the VMA's anon_vma after it has
 //   linked the chain, by release, where 3.12 stores it before: a neighbour that shares the anon_vma without the lock
-//   must see the chain. No reuse of ancestors' anon_vmas at fork, which is 3.19's.
+//   must see the chain. Today's counts of children and users (fork_reuse) are an object of their own beside the
+//   anon_vma, so that 3.12's stays as it was.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +28,10 @@ struct FaithfulRmap {
     static constexpr bool kReleaseInSection = true;     // a released lock may be looked at when its root is gone
     static constexpr bool kReinsertOnAdjust = true;     // those of the upper end too
     static constexpr bool kPrepareUnderLock = true;     // a new anon_vma may be one that late walkers still know
+    static constexpr bool kForkReuse = true;            // else a process that forks itself anew is in ever more trees
+    static constexpr bool kCountsApart = true;          // one count does not tell a child from a user
+    static constexpr bool kShareSingular = true;   // VMAs with one anon_vma have equal chains, so that they may merge
+    static constexpr bool kMoveBackLocked = true;  // a walk has passed the VMA that gets the entries
     // Migration:
     static constexpr bool kForkKeepsMigration = true;    // a child gets its parent's migration entries
     static constexpr bool kForkDemotesMigration = true;  // as those no longer give a right to write
@@ -97,7 +102,31 @@ AnonVma<E, L>* alloc_anon_vma(Rmap<E, L, Q>& rmap) {
     anon_vma->stable.refcount.store(1, relaxed);  // relaxed: whoever uses it got its address later
     // release (R1, pairs with A1): a late walker that locks this root finds a constructed lock.
     anon_vma->stable.root.store(tag_of(anon_vma), release);
+    if (rmap.memory.config.fork_reuse) {
+        anon_vma->fresh.use.set(rmap.memory.uses.make(tag_of(anon_vma)));
+    }
     return anon_vma;
+}
+
+template <class Count>
+void change_count(Count& count, int by) {
+    const std::uint32_t before = count.get();
+    check(by > 0 || before > 0, "users and children that leave were counted");
+    count.set(before + static_cast<std::uint32_t>(by));
+}
+// A VMA begins or ceases to put its new pages there. Under the root's write lock.
+template <class E, class L>
+void change_users(AnonVma<E, L>* anon_vma, int by) {
+    if (AnonVmaUse<E>* const use = anon_vma->fresh.use.get(); use != nullptr) {
+        change_count(use->active, by);
+    }
+}
+// It becomes its parent's child or, when its tree is empty, ceases to be. Under the root's write lock.
+template <class E, class L>
+void change_children_of_parent(AnonVma<E, L>* anon_vma, int by) {
+    if (AnonVmaUse<E>* const use = anon_vma->fresh.use.get(); use != nullptr) {
+        change_count(anon_vma_of<E, L>(use->parent.get())->fresh.use.get()->children, by);
+    }
 }
 
 // The end of an anon_vma: nobody refers to it any more. A walker may hold the root lock all the same, if it took it
@@ -121,6 +150,11 @@ void free_anon_vma(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, AnonVma<E, L>*
             // before the stores that depend on it, which C++ does not know.
             E::P::fence(acquire);
         }
+    }
+    if (AnonVmaUse<E>* const use = anon_vma->fresh.use.get(); use != nullptr) {
+        check(use->children.get() == 0, "an anon_vma that ends has no children");
+        check(use->active.get() == 0, "an anon_vma that ends is no VMA's own");
+        rmap.memory.uses.destroy(use);
     }
     rmap.anon_vmas.free(anon_vma);
 }
@@ -215,7 +249,7 @@ bool adjacent_and_alike(const Vma<E>& a, const Vma<E>& b) {
 }
 
 // The anon_vma of `near` if a neighbour may use it too: its chain must hold nothing else (reusable_anon_vma).
-template <class E>
+template <class E, bool kSingular>
 AnonVmaTag* reusable(const Vma<E>& near, const Vma<E>& a, const Vma<E>& b) {
     if (!adjacent_and_alike(a, b)) {
         return nullptr;
@@ -226,18 +260,18 @@ AnonVmaTag* reusable(const Vma<E>& near, const Vma<E>& a, const Vma<E>& b) {
         return nullptr;
     }
     const Avc<E>* const newest = near.newest.get();
-    return newest != nullptr && newest->older.get() == nullptr ? tag : nullptr;
+    return !kSingular || (newest != nullptr && newest->older.get() == nullptr) ? tag : nullptr;
 }
 
-template <class E>
+template <class E, bool kSingular>
 AnonVmaTag* find_mergeable(const Vma<E>& vma) {
     if (const Vma<E>* const next = vma.next.get(); next != nullptr) {
-        if (AnonVmaTag* const tag = reusable(*next, vma, *next); tag != nullptr) {
+        if (AnonVmaTag* const tag = reusable<E, kSingular>(*next, vma, *next); tag != nullptr) {
             return tag;
         }
     }
     const Vma<E>* const prev = vma.prev.get();
-    return prev == nullptr ? nullptr : reusable(*prev, *prev, vma);
+    return prev == nullptr ? nullptr : reusable<E, kSingular>(*prev, *prev, vma);
 }
 
 // Gives the VMA an anon_vma before its first anonymous page. mmap_sem is held, for read perhaps: threads may race, and
@@ -249,7 +283,7 @@ bool prepare_slow(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma) {
         return false;
     }
     Avc<E>* avc = rmap.memory.avcs.make();
-    AnonVma<E, L>* anon_vma = anon_vma_of<E, L>(find_mergeable(vma));
+    AnonVma<E, L>* anon_vma = anon_vma_of<E, L>(find_mergeable<E, Q::kShareSingular>(vma));
     AnonVma<E, L>* allocated = nullptr;
     if (anon_vma == nullptr) {
         if (task.fails(task.config.alloc_fail)) {
@@ -267,6 +301,10 @@ bool prepare_slow(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma) {
         const SpinHold<E> hold(task, vma.mm.get()->page_table_lock, Rank::pte);
         if (read_locked(vma.anon_vma) == nullptr) {
             link_avc<E, L>(vma, avc, anon_vma);
+            if (allocated != nullptr) {
+                change_children_of_parent<E, L>(anon_vma, 1);  // a root counts itself, so it is never adopted
+            }
+            change_users<E, L>(anon_vma, 1);
             // release (R3, pairs with A2, A3): the chain is linked.
             vma.anon_vma.store(tag_of(anon_vma), release);
             avc = nullptr;
@@ -287,7 +325,7 @@ bool prepare_slow(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Vma<E>& vma) {
 
 template <class E>
 AnonVmaTag* anon_vma_tag(const Vma<E>& vma) {
-    // acquire (A3, pairs with R3 and fork.hpp:R1): the anon_vma is set up.
+    // acquire (A3, pairs with R3, fork.hpp:R1, split.hpp:R1): the anon_vma is set up.
     return vma.anon_vma.load(acquire);
 }
 

@@ -163,15 +163,17 @@ class Family {
     // Forks as many children as live at a time.
     void fork_children() {
         while (children_ < trial_.config().children) {
-            if (Mm<E>* const child = fork_mm(trial_.rmap(), thread_, *source_); child != nullptr) {
-                push(child);
-            }
+            fork_idle();
         }
     }
 
     // One turn of a server: make room, fork, let the child live on.
     void fork_step() {
         const RmapConfig& config = trial_.config();
+        if (config.succeed_permille != 0 && thread_.task.ctx.random.chance(config.succeed_permille)) {
+            succeed();
+            return;
+        }
         if (children_ != 0 && children_ >= config.children) {
             end_oldest();
         }
@@ -182,15 +184,7 @@ class Family {
 
     // Writes what the process works on, forks, lets the child work. False: no memory.
     bool fork_one() {
-        const RmapConfig& config = trial_.config();
-        for (std::uint32_t i = 0; i < config.source_touch; ++i) {
-            touch_page(trial_.rmap(), thread_, cursor_.vma(), cursor_.index());
-            cursor_.advance();
-        }
-        if (config.process_ns != 0) {
-            P::compute(config.process_ns);
-        }
-        Mm<E>* const child = fork_mm(trial_.rmap(), thread_, *source_);
+        Mm<E>* const child = fork_source();
         if (child == nullptr) {
             return false;
         }
@@ -199,7 +193,32 @@ class Family {
         return true;
     }
 
+    // Forks a child that has nothing to do yet. Null: no memory.
+    Mm<E>* fork_idle() {
+        Mm<E>* const child = fork_mm(trial_.rmap(), thread_, *source_);
+        if (child != nullptr) {
+            push(child);
+        }
+        return child;
+    }
+    // The process that this thread forks from exits, and its parent forks another. It is one of this thread's own.
+    void renew_source() {
+        check(line_ != nullptr, "the first process is not this thread's alone");
+        Mm<E>* const old = line_;
+        line_ = old->younger.get();
+        Mm<E>& parent = line_ == nullptr ? trial_.parent() : *line_;
+        exit_mm(trial_.rmap(), thread_, old);
+        thread_.task.count(RmapOp::exit);
+        do {
+            source_ = fork_mm(trial_.rmap(), thread_, parent);
+        } while (source_ == nullptr);  // bounded: an allocation succeeds in the end
+        source_->younger.set(line_);
+        line_ = source_;
+    }
+
     [[nodiscard]] std::uint32_t children() const { return children_; }
+    // The process that this thread forks from.
+    [[nodiscard]] Mm<E>& source() { return *source_; }
     void end_oldest() {
         Mm<E>* const child = oldest_;
         oldest_ = child->younger.get();
@@ -222,6 +241,36 @@ class Family {
     }
 
   private:
+    // Writes what the process works on and forks it. Null: no memory.
+    Mm<E>* fork_source() {
+        const RmapConfig& config = trial_.config();
+        for (std::uint32_t i = 0; i < config.source_touch; ++i) {
+            touch_page(trial_.rmap(), thread_, cursor_.vma(), cursor_.index());
+            cursor_.advance();
+        }
+        if (config.process_ns != 0) {
+            P::compute(config.process_ns);
+        }
+        return fork_mm(trial_.rmap(), thread_, *source_);
+    }
+
+    // A daemon forks itself anew: its child takes its place, and it exits, but for the first process, which all share.
+    void succeed() {
+        Mm<E>* const child = fork_source();
+        if (child == nullptr) {
+            return;
+        }
+        if (source_ != &trial_.parent()) {
+            line_ = source_->younger.get();
+            exit_mm(trial_.rmap(), thread_, source_);
+            thread_.task.count(RmapOp::exit);
+        }
+        child->younger.set(line_);
+        line_ = child;
+        source_ = child;
+        cursor_ = make_cursor(*source_);
+    }
+
     // Forks the ancestors, youngest first in line_, and returns the process that this thread forks from.
     Mm<E>* make_line() {
         Mm<E>* source = &trial_.parent();

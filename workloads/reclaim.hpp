@@ -5,6 +5,8 @@
 // Differs: in plain 3.12 the failing second look gives its reference back inside the RCU section, where putting may
 //   sleep; here the section ends first, as in later stable releases. The lock is dropped through the root that was
 //   captured before it was taken, inside an RCU section. No mlock, no huge pages.
+// Today (gives_up): a walk that asks for references ends where the root is locked (6d4675e60135, 5.19). Whoever unmaps
+//   waits, as before.
 //
 // Locks: the root lock for read, a PTE lock for each entry that is changed; the caller holds the page lock for
 // try_to_unmap.
@@ -21,6 +23,7 @@ template <class E, class L>
 struct LockedAnonVma {
     AnonVma<E, L>* anon_vma = nullptr;
     AnonVma<E, L>* root = nullptr;
+    bool given_up = false;  // nothing is held, and nothing is known of the page
 };
 
 template <class E>
@@ -46,13 +49,15 @@ void unlock_anon_vma_read(RmapThread<E, L>& thread, const LockedAnonVma<E, L>& l
 }
 
 // What the first, unreferenced attempt came to.
-enum class QuickLock : unsigned char { locked, failed, pinned, pinned_for_nothing };
+enum class QuickLock : unsigned char { locked, failed, contended, pinned, pinned_for_nothing };
+// What a walk does where the root is locked.
+enum class Contended : unsigned char { wait, give_up };
 
 // Steps 1 to 6 up to the end of the RCU section. The anon_vma may be freed and used again at any time in here until
 // either the lock is held and the page is seen mapped, or a reference is held and the page is seen mapped: an anon_vma
 // does not end before its pages are unmapped. Its memory keeps its type meanwhile.
 template <RmapSite kSite, class E, class L, class Q>
-QuickLock lock_quickly(RmapThread<E, L>& thread, const Page<E>* page, LockedAnonVma<E, L>& out) {
+QuickLock lock_quickly(RmapThread<E, L>& thread, const Page<E>* page, LockedAnonVma<E, L>& out, Contended contended) {
     const typename E::P::ReadSection section;
     // acquire (A1, pairs with fault.hpp:R1, fault.hpp:R4, migrate.hpp:R1): the anon_vma and its lock are set up.
     const std::uint64_t mapping = page->mapping.load(acquire);
@@ -78,6 +83,9 @@ QuickLock lock_quickly(RmapThread<E, L>& thread, const Page<E>* page, LockedAnon
         return QuickLock::locked;
     }
     thread.task.ranks.drop(Rank::anon_vma);
+    if (contended == Contended::give_up) {
+        return QuickLock::contended;
+    }
     if (!get_unless_zero<typename E::P>(out.anon_vma->stable.refcount)) {
         return QuickLock::failed;
     }
@@ -87,14 +95,17 @@ QuickLock lock_quickly(RmapThread<E, L>& thread, const Page<E>* page, LockedAnon
 
 // page_lock_anon_vma_read.
 template <RmapSite kSite, class E, class L, class Q>
-LockedAnonVma<E, L> lock_anon_vma_read(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, const Page<E>* page) {
+LockedAnonVma<E, L> lock_anon_vma_read(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, const Page<E>* page,
+                                       Contended contended = Contended::wait) {
     LockedAnonVma<E, L> locked;
-    switch (lock_quickly<kSite, E, L, Q>(thread, page, locked)) {
+    switch (lock_quickly<kSite, E, L, Q>(thread, page, locked, contended)) {
         case QuickLock::locked:
             thread.task.waiting = kWaitingInside<L>;
             return locked;
         case QuickLock::failed:
             return {};
+        case QuickLock::contended:
+            return {.given_up = true};
         case QuickLock::pinned_for_nothing:
             put_anon_vma(rmap, thread, locked.anon_vma);
             return {};
@@ -142,15 +153,23 @@ typename E::template Atomic<std::uint64_t>* find_entry(PteTable<E>* table, const
         return nullptr;
     }
     auto& entry = table->pte(vma.slot(page->index.get()));
-    // acquire (A2, pairs with fault.hpp:R2, fault.hpp:R3, fork.hpp:R3, migrate.hpp:R2): the same page's fields.
+    // acquire (A2, pairs with fault.hpp:R2, fault.hpp:R3, fork.hpp:R3, migrate.hpp:R2, mremap.hpp:R1,
+    // mremap.hpp:R2): the same page's fields.
     return Pte::maps<E>(entry.load(acquire), page) ? &entry : nullptr;
 }
+
+inline constexpr std::uint32_t kUnknownReferences = ~0U;  // the walk was given up; the kernel says -1
 
 // page_referenced: counts and clears young bits. Stops when all mappings were seen.
 template <RmapSite kSite, class E, class L, class Q>
 std::uint32_t page_referenced(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, const Page<E>* page) {
     Task<E>& task = thread.task;
-    const LockedAnonVma<E, L> locked = lock_anon_vma_read<kSite>(rmap, thread, page);
+    const LockedAnonVma<E, L> locked =
+        lock_anon_vma_read<kSite>(rmap, thread, page, task.config.gives_up ? Contended::give_up : Contended::wait);
+    if (locked.given_up) {
+        task.count(RmapOp::walk_given_up);
+        return kUnknownReferences;
+    }
     if (locked.anon_vma == nullptr) {
         task.count(RmapOp::walk_missed);
         return 0;
@@ -258,10 +277,28 @@ void check_complete(Task<E>& task, const LockedAnonVma<E, L>& locked, const Page
     check(page->mapcount.load(acquire) == 0, "every entry that maps a page is in the tree of its anon_vma");
 }
 
+// Tells whether entries moved without the root lock beside a walk. Its looks at entries without the PTE lock then may
+// miss one that is on its way, as the kernel's do; the page stays mapped and is tried again.
+template <class E>
+class MoveWatch {
+  public:
+    explicit MoveWatch(Memory<E>& memory) : memory_(memory), ended_(read(memory.moves_ended)) {}
+    [[nodiscard]] bool quiet() const { return read(memory_.moves_begun) == ended_; }
+
+  private:
+    static std::uint64_t read(const typename E::template Atomic<std::uint64_t>& count) {
+        // acquire (A4, pairs with mremap.hpp:R3): what has ended moves nothing any more.
+        return count.load(acquire);
+    }
+    Memory<E>& memory_;
+    std::uint64_t ended_;
+};
+
 // try_to_unmap: puts another entry in the place of every mapping, unless one is found young and that matters.
 template <class E, class L, class Q, class Leave>
 Unmap try_to_unmap(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Page<E>* page, const Leave& leave,
                    bool& flush_later) {
+    const MoveWatch<E> moves(rmap.memory);
     const LockedAnonVma<E, L> locked = lock_anon_vma_read<Leave::kSite>(rmap, thread, page);
     if (locked.anon_vma == nullptr) {
         thread.task.count(RmapOp::walk_missed);
@@ -272,7 +309,7 @@ Unmap try_to_unmap(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Page<E>* page,
         young = !unmap_one(thread.task, vma, page, leave, flush_later);
         return !young && page_mapped(page);
     });
-    if (!young) {
+    if (!young && moves.quiet()) {
         check_complete(thread.task, locked, page);
     }
     unlock_anon_vma_read<Q>(thread, locked);

@@ -11,12 +11,13 @@
 #include "workloads/pageable_reclaim.hpp"
 #include "workloads/reclaim_scan.hpp"
 #include "workloads/rw_mix.hpp"
+#include "workloads/vma_adjust.hpp"
 #include "workloads/workload.hpp"
 
 namespace lockbench {
 
 template <Platform P, class L>
 using AllWorkloads = TypeList<Aim7<P, L>, ExitStorm<P, L>, ForkServer<P, L>, NumaMigration<P, L>, PageableReclaim<P, L>,
-                              ReclaimScan<P, L>, RwMix<P, L>>;
+                              ReclaimScan<P, L>, RwMix<P, L>, VmaAdjust<P, L>>;
 
 }  // namespace lockbench

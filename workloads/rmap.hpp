@@ -168,8 +168,9 @@ struct alignas(16) SwapSlot {
 };
 
 // Flags of a page beside its lock (page_lock.hpp).
-inline constexpr std::uint32_t kPageLru = 4;     // on one of the lists; under the lru lock
-inline constexpr std::uint32_t kPageActive = 8;  // belongs to the active list
+inline constexpr std::uint32_t kPageLru = 4;       // on one of the lists; under the lru lock
+inline constexpr std::uint32_t kPageActive = 8;    // belongs to the active list
+inline constexpr std::uint32_t kPageRotated = 16;  // the last walk was given up; of who has isolated the page
 
 // Low bit of Page::mapping: it points at an anon_vma. Files' pages are not modelled.
 inline constexpr std::uint64_t kMappingAnon = 1;
@@ -206,9 +207,13 @@ struct PteChunk {
     typename E::template Atomic<std::uint64_t> pte[kPtesInChunk];
 };
 
+// Of one VMA, or of several that lie side by side: those that were one, until they were split.
 template <class E>
 struct PteTable {
+    PteTable() : users(1) {}
+
     PteLock<typename E::P> lock;
+    typename E::template Plain<std::uint32_t> users;                 // VMAs; under mmap_sem for write
     typename E::template Plain<PteChunk<E>*> chunk[kChunksInTable];  // set before the table is published
 
     typename E::template Atomic<std::uint64_t>& pte(std::size_t page) {
@@ -268,6 +273,9 @@ struct Vma {
         const std::uint64_t first = start.get();
         return end.get() - first;
     }
+    // Places in the page table: of its first page, and behind its last.
+    [[nodiscard]] std::size_t first_slot() const { return slot(pgoff.get()); }
+    [[nodiscard]] std::size_t end_slot() const { return first_slot() + static_cast<std::size_t>(pages()); }
     // Place of a page in the page table, by its index.
     [[nodiscard]] std::size_t slot(std::uint64_t index) const { return static_cast<std::size_t>(index - origin.get()); }
     [[nodiscard]] VmaShape<E> shape() const {
@@ -357,10 +365,24 @@ struct AnonVmaStable {
     LastWriter<typename E::P> last_writer;
 };
 
+// What a fork asks to find an anon_vma that it may use again (3.19; counted apart since 6.0). All of it changes under
+// the root's write lock.
+template <class E>
+struct AnonVmaUse {
+    explicit AnonVmaUse(AnonVmaTag* self) : parent(self), children(0), active(0) {}
+
+    typename E::template Plain<AnonVmaTag*> parent;      // a root is its own
+    typename E::template Plain<std::uint32_t> children;  // anon_vmas whose parent this is and that have members
+    typename E::template Plain<std::uint32_t> active;    // VMAs whose new pages go here
+};
+
+// `use` lies where SLUB keeps its link behind an object that late walkers may look at, so an anon_vma takes as much
+// room as in 3.12. It is null unless forks reuse.
 template <class E>
 struct AnonVmaFresh {
-    AnonVmaFresh() : tree(nullptr) {}
+    AnonVmaFresh() : tree(nullptr), use(nullptr) {}
     typename E::template Plain<Avc<E>*> tree;
+    typename E::template Plain<AnonVmaUse<E>*> use;
 };
 
 template <class E, class L>
@@ -385,7 +407,7 @@ constexpr bool rmap_layout_holds() {
     static_assert(sizeof(IntervalLinks<typename E::P, Avc<E>>) == 32, "rb_node and subtree maximum");
     static_assert(offsetof(Avc<E>, anon_vma) == 8 && offsetof(Avc<E>, newer) == 16 && offsetof(Avc<E>, tree) == 32);
     static_assert(sizeof(PteChunk<E>) == 8 * kPtesInChunk);
-    static_assert(sizeof(AnonVmaFresh<E>) == 8, "the root of a tree is one pointer");
+    static_assert(sizeof(AnonVmaFresh<E>) == 16, "the root of a tree is one pointer, and so is SLUB's link");
     return true;
 }
 

@@ -184,6 +184,7 @@ struct Memory {
     Memory(const RmapConfig& settings, NodeId home)
         : config(settings),
           avcs(home, settings.layout),
+          uses(home, settings.layout),
           vmas(home),
           mms(home),
           pages(home),
@@ -192,11 +193,14 @@ struct Memory {
           chunks(home),
           files(home),
           first_file(nullptr),
-          next_mm_id(1) {}
+          next_mm_id(1),
+          moves_begun(0),
+          moves_ended(0) {}
 
     template <class F>
     void for_each_chunk(F&& f) const {
         avcs.for_each_chunk(f);
+        uses.for_each_chunk(f);
         vmas.for_each_chunk(f);
         mms.for_each_chunk(f);
         pages.for_each_chunk(f);
@@ -210,6 +214,7 @@ struct Memory {
 
     RmapConfig config;
     Slab<Avc<E>> avcs;
+    Slab<AnonVmaUse<E>> uses;
     Slab<Vma<E>> vmas;
     Slab<Mm<E>> mms;
     Slab<Page<E>> pages;
@@ -219,6 +224,9 @@ struct Memory {
     Slab<File<E>> files;
     typename E::template Plain<File<E>*> first_file;
     typename E::template Atomic<std::uint64_t> next_mm_id;
+    // Moves of entries without the root lock: a walk beside one may miss what moves (mremap.hpp).
+    alignas(kCacheLine) typename E::template Atomic<std::uint64_t> moves_begun;
+    typename E::template Atomic<std::uint64_t> moves_ended;
     alignas(kCacheLine) PteLock<P> lru_lock;
     LruList<E> active;
     LruList<E> inactive;
@@ -336,7 +344,7 @@ void put_slot(Memory<E>& memory, SwapSlot<E>* slot) {
 
 template <class E>
 PteTable<E>* table_of(const Vma<E>& vma) {
-    // acquire (A2, pairs with R2): the table's chunks and empty entries are seen.
+    // acquire (A2, pairs with R2, fork.hpp:R4): the table's chunks and empty entries are seen.
     return vma.table.load(acquire);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the rmap workloads may be told, what they count, and where they take the lock under test: all of it as data.
+// What the rmap workloads may be told, as data.
 //
 // Defaults marked "estimate" are shapes of processes as they are commonly seen, not published measurements; a result
 // says with which values it was got.
@@ -12,111 +12,21 @@
 
 #include "platform/check.hpp"
 #include "platform/platform.hpp"
-#include "workloads/workload.hpp"
+#include "workloads/rmap_ops.hpp"
 
 namespace lockbench {
 
-enum class TlbModel : std::uint32_t { off, per_pte_ipi, batched };
-
-// Places that acquire the root lock. Their numbers are indices of ThreadStats::sites; the writers' come first.
-enum class RmapSite : std::uint32_t {
-    prepare,            // anon_vma_prepare
-    clone,              // anon_vma_clone
-    fork_own,           // anon_vma_fork, the child's own anon_vma
-    expand,             // expand_stack
-    unlink,             // unlink_anon_vmas
-    drain,              // anon_vma_free
-    adjust,             // vma_adjust
-    referenced_active,  // page_referenced from shrink_active_list
-    referenced,         // page_referenced from shrink_page_list
-    unmap,              // try_to_unmap from shrink_page_list
-    migrate,            // try_to_unmap from __unmap_and_move
-    restore,            // remove_migration_ptes
-    kCount
-};
-inline constexpr std::size_t kWriterSites = 6;  // of forks and exits
-inline constexpr std::size_t kAllWriterSites = 7;
-inline constexpr std::size_t kReclaimSites = 10;
-inline constexpr std::array<std::string_view, static_cast<std::size_t>(RmapSite::kCount)> kRmapSiteNames = {
-    "prepare",           "clone",      "fork_own", "expand",  "unlink", "drain", "adjust",
-    "referenced_active", "referenced", "unmap",    "migrate", "restore"};
-
-// Operations of all rmap workloads. Each lists those that it makes; their places there are indices of
-// ThreadStats::ops.
-enum class RmapOp : std::uint32_t {
-    fork,
-    exit,
-    fault,
-    fork_failed,
-    avc_retry,
-    swap_in,  // from here on only where pages are reclaimed
-    page_reclaimed,
-    page_scanned,
-    page_deactivated,
-    page_activated,
-    page_kept,
-    walk_missed,
-    swap_failed,
-    entry_cleared,
-    tlb_flush,
-    page_migrated,  // from here on only where pages are migrated
-    migration_failed,
-    migration_retry,
-    page_skipped,
-    migration_wait,
-    entry_migrated,
-    entry_restored,
-    storm,  // where many exit at once
-    storm_ns,
-    brk,  // where processes change their address space
-    unmap,
-    kCount
-};
-inline constexpr std::size_t kRmapOpCount = static_cast<std::size_t>(RmapOp::kCount);
-inline constexpr std::size_t kForkOps = 5;
-inline constexpr std::size_t kReclaimOps = 15;
-inline constexpr std::array<OpInfo, kRmapOpCount> kRmapOps = {{
-    {"fork", "forks", true},
-    {"exit", "exits", false},
-    {"fault", "faults", false},
-    {"fork_failed", "forks given up for lack of memory", false},
-    {"avc_retry", "allocations repeated outside the lock", false},
-    {"swap_in", "pages read from swap", false},
-    {"page_reclaimed", "pages", true},
-    {"page_scanned", "pages asked in shrink_page_list", true},
-    {"page_deactivated", "pages moved to the inactive list", false},
-    {"page_activated", "pages found young and moved back", false},
-    {"page_kept", "pages kept because locked, referenced or mapped anew", false},
-    {"walk_missed", "walks that found the page unmapped before they had the lock", false},
-    {"swap_failed", "pages kept for lack of swap", false},
-    {"entry_cleared", "entries replaced by swap entries", false},
-    {"tlb_flush", "flushes sent", false},
-    {"page_migrated", "pages", true},
-    {"migration_failed", "pages left where they were after the last try", false},
-    {"migration_retry", "tries repeated because somebody else used the page", false},
-    {"page_skipped", "pages on no list, so that nobody may move them now", false},
-    {"migration_wait", "faults that waited for a page that moved", false},
-    {"entry_migrated", "entries replaced by migration entries", false},
-    {"entry_restored", "migration entries replaced by the page", false},
-    {"storm", "storms", false},
-    {"storm_ns", "ns of threads inside the exits of storms", false},
-    {"brk", "steps by which heaps grew", false},
-    {"unmap", "buffers mapped, used and unmapped", false},
-}};
-// Some of the operations, for a workload that does not make the others; the first is its headline.
-template <std::size_t kSome>
-constexpr std::array<OpInfo, kSome> select_ops(const RmapOp (&which)[kSome]) {
-    std::array<OpInfo, kSome> ops{};
-    std::transform(which, which + kSome, ops.begin(), [&which](RmapOp op) {
-        OpInfo info = kRmapOps[static_cast<std::size_t>(op)];
-        info.headline = op == which[0];
-        return info;
-    });
-    return ops;
-}
+enum class TlbModel : std::uint32_t { off, per_pte_ipi, batched, as_form };
+// Whose paths: Linux 3.12's, or those of the kernels since about 6.3.
+enum class RmapForm : std::uint32_t { linux_3_12, today };
+// A single trait of a form, which may be chosen apart from it.
+enum class Trait : std::uint32_t { as_form, off, on };
 
 // Values of all parameters. One that a workload does not offer has its least value: nothing of that.
 struct RmapConfig {
+    RmapForm form = RmapForm::linux_3_12;
+    bool fork_reuse = false;
+    bool gives_up = false;
     std::uint32_t anon_vmas = 0;
     std::uint32_t fresh_vmas = 0;
     std::uint32_t file_vmas = 0;
@@ -145,15 +55,24 @@ struct RmapConfig {
     std::uint32_t compact_permille = 0;
     std::uint32_t brk_pages = 0;
     std::uint32_t buffers = 0;
+    std::uint32_t succeed_permille = 0;
+    std::uint32_t move_permille = 0;
+    std::uint32_t replace_permille = 0;
+    std::uint32_t grow_permille = 0;
+    std::uint32_t lifetime = 0;
     std::array<std::uint8_t, kRmapOpCount> op_index{};  // of each in the workload's list; kUnlisted: not there
 };
 inline constexpr std::uint8_t kUnlisted = 0xff;
 
 inline constexpr std::array<std::string_view, 2> kLayoutNames = {"packed", "padded"};
-inline constexpr std::array<std::string_view, 3> kTlbNames = {"off", "per_pte_ipi", "batched"};
+inline constexpr std::array<std::string_view, 4> kTlbNames = {"off", "per_pte_ipi", "batched", "as_form"};
+inline constexpr std::array<std::string_view, 2> kFormNames = {"3.12", "today"};
+inline constexpr std::array<std::string_view, 3> kTraitNames = {"as_form", "off", "on"};
 
 // The order of kRmapParams.
 enum class RmapParam : std::size_t {
+    form,
+    fork_reuse,
     anon_vmas,
     fresh_vmas,
     file_vmas,
@@ -178,6 +97,7 @@ enum class RmapParam : std::size_t {
     running,
     swap_ns,
     retouch,
+    gives_up,
     reclaim_share,
     kReclaimCount,
     page_copy_ns = kReclaimCount,
@@ -187,6 +107,12 @@ enum class RmapParam : std::size_t {
     migrate_share,
     brk_pages,
     buffers,
+    succeed,
+    move,
+    replace,
+    grow,
+    lifetime,
+    adjust_share,
     kCount
 };
 inline constexpr std::size_t kForkParamCount = static_cast<std::size_t>(RmapParam::kForkCount);
@@ -201,6 +127,12 @@ inline constexpr std::int64_t kMaxPagesOfHeap = 384;
 inline constexpr std::int64_t kMaxInjectedNs = 1'000'000;
 
 inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
+    {"form", "enum", 0, 0, 1,
+     "Whose paths: 3.12's, or today's, which allocate chain links before the lock, reuse anon_vmas at fork, give walks "
+     "for references up where the root is locked, and flush in batches.",
+     kFormNames},
+    {"fork_reuse", "enum", 0, 0, 2,
+     "A forked VMA adopts an ancestor's anon_vma that no VMA has as its own any more (from 3.19).", kTraitNames},
     {"anon_vmas", "vmas", 12, 1, 1024,
      "Anonymous VMAs of the parent, each with a root lock of its own; 12 of 30 is an AIM7 user (estimate)."},
     {"fresh_vmas", "vmas", 2, 0, 64,
@@ -230,8 +162,9 @@ inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
      "Sleeping allocations that fail, so that a fork unwinds; 0: memory is plenty."},
     {"fork_share", "1", 1, 1, 1000, "Weight of the threads that fork."},
     {"batch", "pages", 32, 1, 32, "Pages taken off a list at a time (SWAP_CLUSTER_MAX)."},
-    {"tlb", "enum", 1, 0, 2,
-     "Flush of a cleared entry: none, an IPI inside the walk (to 4.2), or one a batch (from 4.3).", kTlbNames},
+    {"tlb", "enum", 3, 0, 3,
+     "Flush of a cleared entry: none, an IPI inside the walk (to 4.2), one a batch (from 4.3), or as the form has it.",
+     kTlbNames},
     {"ipi_ns", "ns", 2000, 0, kMaxInjectedNs, "Time of one flush to the sender; an IPI takes 1 to 3 us."},
     {"running_permille", "permille", 100, 0, 1000,
      "Share of the processes that run on another CPU when one of their entries is cleared (estimate)."},
@@ -239,6 +172,9 @@ inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
      "Time to write a page out, under the page lock: compression into memory takes some us (estimate)."},
     {"retouch_permille", "permille", 100, 0, 1000,
      "Pages of the parent that are used again, for each 1000 that reclaim looks at (estimate)."},
+    {"gives_up", "enum", 0, 0, 2,
+     "Walks that ask for references give up where the root is locked, and the page is rotated (from 5.19).",
+     kTraitNames},
     {"reclaim_share", "1", 1, 1, 1000, "Weight of the threads that reclaim (kswapd and direct reclaim)."},
     {"page_copy_ns", "ns", 1000, 0, kMaxInjectedNs,
      "Time to copy a page of 4 KiB between nodes, under the page lock and between the two walks (estimate)."},
@@ -254,6 +190,19 @@ inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
      "Pages by which each child grows its heap, by brk in two steps (estimate)."},
     {"buffers", "vmas", 2, 0, 64,
      "Buffers of pages_per_vma pages that each child maps, writes to and unmaps (estimate)."},
+    {"succeed_permille", "permille", 0, 0, 1000,
+     "Turns in which a new child takes the place of the process that forks, which exits, as a daemon that forks itself "
+     "anew: a generation more each time; 0: never."},
+    {"move_permille", "permille", 100, 0, 1000,
+     "Changes of a split VMA that move a part away by mremap, to come back with its next change (estimate)."},
+    {"replace_permille", "permille", 10, 0, 1000,
+     "Changes of a split VMA that unmap its first part and map and write as much in its place (estimate)."},
+    {"grow_permille", "permille", 20, 0, 1000,
+     "Turns that make the stack longer by a page, while it has room (estimate)."},
+    {"lifetime", "turns", 256, 1, 1'000'000,
+     "Turns of a process until it exits and its parent forks another in its place, with whole VMAs and a short stack "
+     "(estimate)."},
+    {"adjust_share", "1", 1, 1, 1000, "Weight of the threads that change their processes; all threads do."},
 }};
 
 // Some of the parameters, for a workload that offers no others.
@@ -314,7 +263,17 @@ inline RmapConfig rmap_config(const WorkloadInfo& info, const ParamValues& value
         const std::size_t at = place_of(info.ops, kRmapOps[op].name, &OpInfo::name);
         op_index[op] = at < info.ops.size() ? static_cast<std::uint8_t>(at) : kUnlisted;
     }
-    return {.anon_vmas = count(RmapParam::anon_vmas),
+    const auto form = static_cast<RmapForm>(value(RmapParam::form));
+    const auto has = [&value, form](RmapParam param) {
+        const auto trait = static_cast<Trait>(value(param));
+        return trait == Trait::on || (trait == Trait::as_form && form == RmapForm::today);
+    };
+    const auto tlb = static_cast<TlbModel>(value(RmapParam::tlb));
+    const TlbModel tlb_of_form = form == RmapForm::today ? TlbModel::batched : TlbModel::per_pte_ipi;
+    return {.form = form,
+            .fork_reuse = has(RmapParam::fork_reuse),
+            .gives_up = has(RmapParam::gives_up),
+            .anon_vmas = count(RmapParam::anon_vmas),
             .fresh_vmas = count(RmapParam::fresh_vmas),
             .file_vmas = count(RmapParam::file_vmas),
             .pages = count(RmapParam::pages),
@@ -331,7 +290,7 @@ inline RmapConfig rmap_config(const WorkloadInfo& info, const ParamValues& value
             .nowait_fail = count(RmapParam::nowait_fail),
             .alloc_fail = count(RmapParam::alloc_fail),
             .batch = count(RmapParam::batch),
-            .tlb = static_cast<TlbModel>(value(RmapParam::tlb)),
+            .tlb = tlb == TlbModel::as_form ? tlb_of_form : tlb,
             .ipi_ns = time(RmapParam::ipi_ns),
             .running_permille = count(RmapParam::running),
             .swap_ns = time(RmapParam::swap_ns),
@@ -342,6 +301,11 @@ inline RmapConfig rmap_config(const WorkloadInfo& info, const ParamValues& value
             .compact_permille = count(RmapParam::compact_permille),
             .brk_pages = count(RmapParam::brk_pages),
             .buffers = count(RmapParam::buffers),
+            .succeed_permille = count(RmapParam::succeed),
+            .move_permille = count(RmapParam::move),
+            .replace_permille = count(RmapParam::replace),
+            .grow_permille = count(RmapParam::grow),
+            .lifetime = count(RmapParam::lifetime),
             .op_index = op_index};
 }
 

@@ -99,6 +99,11 @@ class RmapVerifier {
         }
         verdict_.expect_equal(static_cast<std::int64_t>(members), static_cast<std::int64_t>(sharing),
                               name_ + ": I1: VMAs in the tree of its anon_vma");
+        if (const AnonVmaUse<E>* const use = anon_vma.fresh.use.peek(); use != nullptr) {
+            expect(object(use->parent.peek()) == &anon_vma, "a root is not its own parent");
+            expect(use->children.peek() == 1, "a root without children does not count itself alone");
+            expect(use->active.peek() == sharing, "the count of VMAs whose own an anon_vma is");
+        }
     }
 
     void check_entries(const Vma<E>& vma) {
@@ -175,6 +180,8 @@ class RmapVerifier {
         verdict_.expect_equal(memory_.vmas.live(), census_.vmas, "VMAs alive");
         verdict_.expect_equal(memory_.avcs.live(), census_.avcs, "chain links alive");
         verdict_.expect_equal(rmap_.anon_vmas.live(), census_.anon_vmas, "anon_vmas alive");
+        verdict_.expect_equal(memory_.uses.live(), memory_.config.fork_reuse ? census_.anon_vmas : 0,
+                              "counts of anon_vmas alive");
         verdict_.expect_equal(memory_.tables.live(), census_.tables, "page tables alive");
         verdict_.expect_equal(memory_.chunks.live(), census_.chunks, "chunks of page tables alive");
         verdict_.expect_equal(memory_.pages.live(), census_.pages, "pages alive");
@@ -198,6 +205,7 @@ void verify_empty(const Rmap<E, L, Q>& rmap, Verdict& verdict) {
     verdict.expect_equal(memory.vmas.live(), 0, "VMAs left over");
     verdict.expect_equal(memory.avcs.live(), 0, "chain links left over");
     verdict.expect_equal(rmap.anon_vmas.live(), 0, "anon_vmas left over");
+    verdict.expect_equal(memory.uses.live(), 0, "counts of anon_vmas left over");
     verdict.expect_equal(memory.tables.live(), 0, "page tables left over");
     verdict.expect_equal(memory.chunks.live(), 0, "chunks of page tables left over");
     verdict.expect_equal(memory.pages.live(), 0, "pages left over");

@@ -6,6 +6,10 @@
 // Differs: no swap cache: a page that was unmapped everywhere is written out (swap_ns) and freed at once. The active
 //   list is scanned whenever it is the longer one, the kernel's rule for zones below 1 GB; larger ones let it be longer
 //   by the square root of ten times their gigabytes.
+// Today (gives_up): a page whose walk was given up stays on its list, as its newest (rotated); on the active list it is
+//   deactivated all the same, its young bits as they are. Whether it was rotated for nothing is asked of the next walk,
+//   as that disturbs nobody: where it finds no young bit there was none before, unless a process that had used the page
+//   exited or copied it meanwhile.
 //
 // Locks: the page lock for shrink_page_list, none for shrink_active_list. Acquisitions of root locks for read: one for
 // each page on its way through the active list, two for each page that is reclaimed (referenced, unmap).
@@ -39,13 +43,29 @@ bool freeze_page(Page<E>* page) {
 
 enum class PageFate : unsigned char { reclaimed, activated, kept };
 
+// What the walk has found is held against the rotation before, if there was one. The caller has isolated the page.
+template <class E>
+void judge_rotation(Task<E>& task, Page<E>* page, std::uint32_t referenced) {
+    if (referenced == kUnknownReferences) {
+        page->flags.or_(kPageRotated, relaxed);  // relaxed: the page is isolated
+        task.count(RmapOp::page_rotated);
+    } else if ((read_locked(page->flags) & kPageRotated) != 0) {
+        page->flags.and_(~kPageRotated, relaxed);  // relaxed: as above
+        task.count(RmapOp::rotated_unused, referenced == 0 && page_mapped(page) ? 1 : 0);
+    }
+}
+
 // One page of shrink_page_list, with the page lock held.
 template <class E, class L, class Q>
 PageFate shrink_locked_page(Rmap<E, L, Q>& rmap, RmapThread<E, L>& thread, Page<E>* page, bool& flush_later) {
     Task<E>& task = thread.task;
     if (page_mapped(page)) {
-        if (page_referenced<RmapSite::referenced>(rmap, thread, page) != 0) {
-            return PageFate::activated;
+        const std::uint32_t referenced = page_referenced<RmapSite::referenced>(rmap, thread, page);
+        if (task.config.gives_up) {
+            judge_rotation(task, page, referenced);
+        }
+        if (referenced != 0) {
+            return referenced == kUnknownReferences ? PageFate::kept : PageFate::activated;
         }
         if (task.fails(task.config.alloc_fail)) {
             task.count(RmapOp::swap_failed);

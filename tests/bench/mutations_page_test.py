@@ -28,7 +28,8 @@ LOCKCHECK = BUILD / "lockcheck"
 # What finds the historic faults, and which of its tests record one.
 FINDERS = (("locks_mutants_test", "*"), ("locks_rwsem_faults_coop_test", "*M*"),
            ("locks_canary_test", "*waiting_shares_byte"), ("workloads_rmap_bugs_coop_test", "RmapFaults*"),
-           ("workloads_pageable_bugs_coop_test", "PageableFaults*"))
+           ("workloads_pageable_bugs_coop_test", "PageableFaults*"),
+           ("workloads_rmap_forms_coop_test", "RmapForms*.B*"), ("workloads_vma_adjust_coop_test", "AdjustFaults*.B*"))
 CATCHES_AT_LEAST = 0.95
 # Executions of a client for one fault at one place, where it is not through before; of locks that spin beside their
 # owner fewer, as each takes long.

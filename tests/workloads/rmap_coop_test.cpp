@@ -32,7 +32,8 @@ ParamValues small_params(std::uint64_t seed) {
                                        {"grow_pages", pick(6, 2)},
                                        {"write_hold_ns", pick(7, 2) * 20},
                                        {"nowait_fail_permille", pick(8, 2) * 200},
-                                       {"alloc_fail_permille", pick(9, 3) == 0 ? 50 : 0}});
+                                       {"alloc_fail_permille", pick(9, 3) == 0 ? 50 : 0},
+                                       {"form", pick(10, 2)}});
     return params;
 }
 template <class W>

@@ -5,38 +5,11 @@
 
 #include "locks/native_only.hpp"
 #include "locks/registry.hpp"
-#include "tests/workloads/native_trial.hpp"
+#include "tests/workloads/rmap_counts.hpp"
 #include "workloads/registry.hpp"
 
 namespace lockbench {
 namespace {
-
-constexpr std::uint64_t kVmas = 5;   // M
-constexpr std::uint64_t kFresh = 4;  // in two pairs
-constexpr std::uint32_t kForks = 50;
-
-struct Counts {
-    explicit Counts(const TrialCounts& trial) : trial_(trial) {}
-    std::uint64_t op(RmapOp which) const { return trial_.op(static_cast<std::size_t>(which)); }
-    std::uint64_t writes(RmapSite site) const { return trial_.site(static_cast<std::size_t>(site), Mode::write); }
-    std::uint64_t reads(RmapSite site) const { return trial_.site(static_cast<std::size_t>(site), Mode::read); }
-
-  private:
-    const TrialCounts& trial_;
-};
-
-template <class W>
-TrialCounts run_one(std::initializer_list<std::pair<std::string_view, std::int64_t>> changes) {
-    ParamValues params = params_of<W>({{"anon_vmas", kVmas}, {"fresh_vmas", kFresh}, {"generations", 1}});
-    for (const auto& [key, value] : changes) {
-        for (std::size_t i = 0; i < params.size(); ++i) {
-            params[i] = W::info().params[i].key == key ? value : params[i];
-        }
-    }
-    TrialCounts counts = run_native<W>(params, 1, kForks);
-    EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
-    return counts;
-}
 
 TEST(RmapCounts, ForkAndExit) {
     using W = ForkServer<Native, Rwsem310<Native>>;
