@@ -119,6 +119,35 @@ TEST(PlanTest, FifoSpinLocksBeyondTheCpusAreRefusedByName) {
     })) << "an oversubscribed cell says nothing about the noise of the others";
 }
 
+// rdma's callback sleeps: with a0 that is for sleeping locks alone.
+RunOptions pageable_options(const std::vector<std::string>& locks, const std::string& policies) {
+    RunOptions options = options_for(locks, {1, 2});
+    options.workloads = {find_workload("pageable_reclaim")};
+    options.params = {parse_param("pageable_reclaim.client=rdma"), parse_param("pageable_reclaim.policy=" + policies)};
+    options.untimed = false;
+    options.aa = false;
+    return options;
+}
+
+TEST(PlanTest, IllegalCellsAreLeftOutAndRecordedOnce) {
+    const RunPlan plan = make_plan(pageable_options({"ticket", "rwsem_3_10"}, "a0,a1"), four_cpus());
+    EXPECT_EQ(plan.cells.size(), 6U) << "three legal cells on two thread counts";
+    ASSERT_EQ(plan.refused.size(), 1U) << plan.refused.dump();
+    EXPECT_EQ(plan.refused[0].at("lock"), "ticket");
+    EXPECT_EQ(plan.refused[0].at("params").at("policy"), "a0");
+    EXPECT_EQ(plan_from_json(plan_to_json(plan)).refused, plan.refused);
+    EXPECT_NE(plan.notes.back().find("refused as illegal"), std::string::npos) << plan.notes.back();
+}
+
+TEST(PlanTest, NothingButIllegalCellsIsWrongUsageUnlessAllowed) {
+    RunOptions options = pageable_options({"ticket"}, "a0");
+    EXPECT_THROW(static_cast<void>(make_plan(options, four_cpus())), UsageError);
+    options.allow_illegal = true;
+    const RunPlan plan = make_plan(options, four_cpus());
+    EXPECT_EQ(plan.cells.size(), 2U);
+    EXPECT_TRUE(plan.refused.empty());
+}
+
 TEST(PlanTest, SweptParametersFormAProduct) {
     RunOptions options = options_for({"qrwlock"}, {1});
     options.untimed = false;

@@ -143,6 +143,10 @@ TEST(WindowTest, FlagsSayWhatIsWrongAndNothingElse) {
     EXPECT_TRUE(window.flagged("oversubscribed"));
     EXPECT_TRUE(window.flagged("convoy_allowed"));
     window = Window();
+    EXPECT_FALSE(window.flagged("illegal_allowed"));
+    window.label.illegal = true;
+    EXPECT_TRUE(window.flagged("illegal_allowed"));
+    window = Window();
     window.label.untimed = true;
     window.request.sample_every = 0;
     EXPECT_TRUE(window.flagged("untimed"));
