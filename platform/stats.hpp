@@ -79,7 +79,7 @@ inline constexpr std::array<std::string_view, kDistanceCount> kDistanceNames = {
     "self", "same_core", "same_llc", "same_node", "same_package", "other_package", "unknown"};
 
 inline constexpr std::size_t kMaxSites = 32;  // call sites that take the measured lock
-inline constexpr std::size_t kMaxOps = 24;    // kinds of workload operation
+inline constexpr std::size_t kMaxOps = 32;    // kinds of workload operation
 
 // Sampled waits of one thread in one mode.
 struct ModeStats {

@@ -16,7 +16,8 @@ namespace lockbench {
 // Takes one mapping of the page away. Under the PTE lock of the entry. The mapping's reference is dropped later.
 template <class E>
 void remove_mapping(Page<E>* page) {
-    // acq_rel (A1, R1: pairs with R1, A1, fault.hpp:A2, reclaim.hpp:A3): the kernel's is a full barrier.
+    // acq_rel (A1, R1: pairs with R1, A1, fault.hpp:A2, reclaim.hpp:A3, writeback.hpp:A1): the kernel's is a full
+    // barrier.
     const std::int32_t before = page->mapcount.fetch_sub(1, acq_rel);
     check(before > 0, "a mapping that goes was counted");
 }

@@ -30,8 +30,8 @@ void move_chunk(Task<E>& task, Vma<E>& from, Vma<E>& to, std::uint64_t index, st
     const SpinHold<E> hold_source(task, source->lock, Rank::pte);
     const SpinHold<E> hold_target(task, target->lock, Rank::pte);
     for (; index < end; ++index) {
-        // release (R2, pairs with reclaim.hpp:A2): a walk that finds nothing here finds the move counted. An exchange, as
-        // the hardware may set the young bit meanwhile.
+        // release (R2, pairs with reclaim.hpp:A2): a walk that finds nothing here finds the move counted. An exchange,
+        // as the hardware may set the young bit meanwhile.
         const std::uint64_t pte = source->pte(from.slot(index)).exchange(0, release);
         if (pte != 0) {
             // release (R1, pairs with fault.hpp:A1, reclaim.hpp:A2): the page's fields are seen by who finds it here.

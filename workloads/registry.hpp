@@ -6,6 +6,7 @@
 #include "locks/type_list.hpp"
 #include "workloads/aim7.hpp"
 #include "workloads/exit_storm.hpp"
+#include "workloads/file_mkclean.hpp"
 #include "workloads/fork_server.hpp"
 #include "workloads/numa_migration.hpp"
 #include "workloads/pageable_reclaim.hpp"
@@ -17,7 +18,7 @@
 namespace lockbench {
 
 template <Platform P, class L>
-using AllWorkloads = TypeList<Aim7<P, L>, ExitStorm<P, L>, ForkServer<P, L>, NumaMigration<P, L>, PageableReclaim<P, L>,
-                              ReclaimScan<P, L>, RwMix<P, L>, VmaAdjust<P, L>>;
+using AllWorkloads = TypeList<Aim7<P, L>, ExitStorm<P, L>, FileMkclean<P, L>, ForkServer<P, L>, NumaMigration<P, L>,
+                              PageableReclaim<P, L>, ReclaimScan<P, L>, RwMix<P, L>, VmaAdjust<P, L>>;
 
 }  // namespace lockbench

@@ -170,6 +170,7 @@ struct alignas(16) SwapSlot {
 // Flags of a page beside its lock (page_lock.hpp).
 inline constexpr std::uint32_t kPageLru = 4;       // on one of the lists; under the lru lock
 inline constexpr std::uint32_t kPageActive = 8;    // belongs to the active list
+inline constexpr std::uint32_t kPageDirty = 32;    // of a file: not written back yet
 inline constexpr std::uint32_t kPageRotated = 16;  // the last walk was given up; of who has isolated the page
 
 // Low bit of Page::mapping: it points at an anon_vma. Files' pages are not modelled.
@@ -227,6 +228,7 @@ struct File {
     explicit File(std::uint32_t which) : tree(nullptr), number(which), next(nullptr) {}
 
     typename E::FileMutex i_mmap_mutex;
+    LastWriter<typename E::P> last_writer;  // of the mutex, where it is the lock under test
     typename E::template Plain<Vma<E>*> tree;
     typename E::template Plain<std::uint32_t> number;
     typename E::template Plain<File*> next;  // all files, for the end of the trial

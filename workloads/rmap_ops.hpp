@@ -79,6 +79,12 @@ enum class RmapOp : std::uint32_t {
     vma_moved_back,
     vma_replaced,
     stack_grown,
+    page_written,
+    page_clean,
+    entry_cleaned,
+    truncation,
+    page_truncated,
+    store,
     kCount
 };
 inline constexpr std::size_t kRmapOpCount = static_cast<std::size_t>(RmapOp::kCount);
@@ -124,6 +130,12 @@ inline constexpr std::array<OpInfo, kRmapOpCount> kRmapOps = {{
     {"vma_moved_back", "VMAs moved back by mremap and merged", false},
     {"vma_replaced", "VMAs unmapped and mapped anew in their place", false},
     {"stack_grown", "stacks made longer", false},
+    {"page_written", "pages", true},
+    {"page_clean", "pages looked at that were clean", false},
+    {"entry_cleaned", "entries that lost the right to write", false},
+    {"truncation", "truncations of a file", false},
+    {"page_truncated", "pages that a truncation has cut off", false},
+    {"store", "stores to mapped pages", false},
 }};
 // Some of the operations, for a workload that does not make the others; the first is its headline.
 template <std::size_t kSome>

@@ -60,6 +60,8 @@ struct RmapConfig {
     std::uint32_t replace_permille = 0;
     std::uint32_t grow_permille = 0;
     std::uint32_t lifetime = 0;
+    std::uint32_t files = 0;
+    std::uint32_t truncate_permille = 0;
     std::array<std::uint8_t, kRmapOpCount> op_index{};  // of each in the workload's list; kUnlisted: not there
 };
 inline constexpr std::uint8_t kUnlisted = 0xff;
@@ -113,6 +115,9 @@ enum class RmapParam : std::size_t {
     grow,
     lifetime,
     adjust_share,
+    files,
+    truncate,
+    writeback_share,
     kCount
 };
 inline constexpr std::size_t kForkParamCount = static_cast<std::size_t>(RmapParam::kForkCount);
@@ -203,6 +208,11 @@ inline constexpr std::array<ParamInfo, kRmapParamCount> kRmapParams = {{
      "Turns of a process until it exits and its parent forks another in its place, with whole VMAs and a short stack "
      "(estimate)."},
     {"adjust_share", "1", 1, 1, 1000, "Weight of the threads that change their processes; all threads do."},
+    {"files", "files", 1, 1, 64,
+     "Files that all processes map, each with a lock of its own: one is a database's segment or libc."},
+    {"truncate_permille", "permille", 10, 0, 1000,
+     "Turns of writeback that cut a file in half instead, and let it grow again (estimate)."},
+    {"writeback_share", "1", 1, 1, 1000, "Weight of the threads that write dirty pages back."},
 }};
 
 // Some of the parameters, for a workload that offers no others.
@@ -306,6 +316,8 @@ inline RmapConfig rmap_config(const WorkloadInfo& info, const ParamValues& value
             .replace_permille = count(RmapParam::replace),
             .grow_permille = count(RmapParam::grow),
             .lifetime = count(RmapParam::lifetime),
+            .files = count(RmapParam::files),
+            .truncate_permille = count(RmapParam::truncate),
             .op_index = op_index};
 }
 

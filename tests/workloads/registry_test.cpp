@@ -32,8 +32,8 @@ TEST(WorkloadRegistry, NamesAreTheDesignsAndUnique) {
         EXPECT_FALSE(info.summary.empty());
         EXPECT_FALSE(info.origin.empty());
     });
-    EXPECT_EQ(names, (std::set<std::string>{"aim7", "exit_storm", "fork_server", "numa_migration", "pageable_reclaim",
-                                            "reclaim_scan", "rw_mix", "vma_adjust"}));
+    EXPECT_EQ(names, (std::set<std::string>{"aim7", "exit_storm", "file_mkclean", "fork_server", "numa_migration",
+                                            "pageable_reclaim", "reclaim_scan", "rw_mix", "vma_adjust"}));
 }
 
 TEST(WorkloadRegistry, ParametersAreSound) {
@@ -114,6 +114,7 @@ TEST(WorkloadRegistry, HeadlinesAreWhatUsersCount) {
         "could not be made or was refused device_access:reads and writes of the device "
         "illegal_access:accesses after the callback, lost writes, calls for ended processes, sleeps while "
         "spinning");
+    EXPECT_EQ(headlines["file_mkclean"], "page_written:pages fork:forks");
     EXPECT_EQ(headlines["vma_adjust"], "vma_changed:changes of a VMA");
     EXPECT_EQ(headlines["rw_mix"], "read:sections write:sections");
 }
@@ -126,6 +127,7 @@ TEST(WorkloadRegistry, InfoIsTheSameForEveryLock) {
     EXPECT_EQ(&(PageableReclaim<Native, TicketLock<Native>>::info()),
               &(PageableReclaim<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(ReclaimScan<Native, TicketLock<Native>>::info()), &(ReclaimScan<Native, Rwsem310<Native>>::info()));
+    EXPECT_EQ(&(FileMkclean<Native, TicketLock<Native>>::info()), &(FileMkclean<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(VmaAdjust<Native, TicketLock<Native>>::info()), &(VmaAdjust<Native, Rwsem310<Native>>::info()));
     EXPECT_EQ(&(RwMix<Native, TicketLock<Native>>::info()), &(RwMix<Native, Rwsem310<Native>>::info()));
 }
