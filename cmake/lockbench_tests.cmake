@@ -12,8 +12,8 @@ endif()
 set(LOCKBENCH_TEST_TIMEOUT 600 CACHE STRING "Seconds that one test executable may take; soaks need more")
 
 set(LOCKBENCH_TEST_EVERY 1 CACHE STRING "The tests that go through all locks take one in so many; 1: all")
-# tests/bench/every_cell_test.py runs all of these as the tool has them.
-set(LOCKBENCH_WORKLOAD_TEST_EVERY 4 CACHE STRING "The same, of the native tests of workloads")
+# tests/bench/every_cell_test.py and cli_locksim_test.py run all of these as the tools have them.
+set(LOCKBENCH_WORKLOAD_TEST_EVERY 4 CACHE STRING "The same, of the tests of workloads")
 
 set(test_headers <gtest/gtest.h> <algorithm> <array> <functional> <map> <memory> <optional> <set> <string> <vector>)
 # A precompiled header serves one level of optimisation: the plain ones are for what is compiled without.
@@ -48,7 +48,7 @@ function(lockbench_add_test source)
         target_link_libraries(${target} PRIVATE lockbench_test_support)
     endif()
     set(every ${LOCKBENCH_TEST_EVERY})
-    if(target MATCHES "^workloads_.*_native_test$" AND every LESS LOCKBENCH_WORKLOAD_TEST_EVERY)
+    if(target MATCHES "^workloads_.*_(native|coop)_test$" AND every LESS LOCKBENCH_WORKLOAD_TEST_EVERY)
         set(every ${LOCKBENCH_WORKLOAD_TEST_EVERY})
     endif()
     if(NOT every EQUAL 1)
