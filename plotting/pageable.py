@@ -91,12 +91,14 @@ def draw_waits(axis, cell, y, style):
     values = [max(interval.value, 1.0) for interval in found if interval.count]
     if len(values) == 2:
         axis.plot(values, [y, y], color=style[0], lw=3.0, alpha=0.6, solid_capstyle="butt", zorder=2)
+    ends = []
     for interval, fill in zip(found, ("full", "none")):
         if interval.count:
             interval = stats.Interval(*(max(part, 1.0) if not math.isnan(part) else part for part in
                                         (interval.value, interval.low, interval.high)), interval.count)
             draw.interval_marker(axis, interval, y, *style, fill, 5.5)
-    return values
+            ends.append(interval.high)
+    return values + [end for end in ends if not math.isnan(end)]  # whole intervals are to be seen
 
 
 def draw_cell(axes, dataset, cell, y, values):
