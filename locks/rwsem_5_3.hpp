@@ -204,8 +204,7 @@ class Rwsem53 {
             return true;
         }
         // Other readers are in than when it came, or readers at all: perhaps it has just missed the beginning of their
-        // phase (rwsem_reader_phase_trylock).
-        // relaxed: a hint.
+        // phase (rwsem_reader_phase_trylock). relaxed: a hint.
         const std::uint64_t owner = words_.owner.load(relaxed);
         return (owner & Moves::kReaderOwned) != 0 && ((owner ^ seen) & ~Moves::kOwnerFlags) != 0 &&
                try_take() == Taken::yes;
