@@ -3,7 +3,8 @@
 //
 // Origin: do_brk with vma_merge, is_mergeable_anon_vma and vma_adjust, mmap_region, do_munmap with unmap_region of
 //   mm/mmap.c, Linux 3.12.
-// Differs: the heap only grows and a buffer is unmapped as a whole: no VMA is split. The heap's page table has room for
+// Differs: the heap only grows and a buffer is unmapped as a whole: no VMA is split here (split.hpp). The heap's page
+// table has room for
 //   its growth from the start. No TLB flush after munmap: the process has one thread.
 //
 // Locks: mmap_sem for write. A heap that was forked grows by a VMA of its own behind the one of the ancestors, so that

@@ -3,10 +3,11 @@
 // pages and page-table entries. All of it is shared and goes through the Platform.
 //
 // Origin: include/linux/rmap.h, include/linux/mm_types.h and mm/rmap.c of Linux 3.12.
-// Differs: a VMA's page table is its own: two levels (table, chunks of 16 entries) and one split PTE lock, where the
-//   kernel's page-table page of 512 entries may serve neighbouring VMAs. No look-up by address: users hold the VMA they
-//   touch. A page's data is one word, `stamp`, which names what belongs there. Swap entries are objects that hold the
-//   data; there is no swap cache, so a page that came back from swap is not shared with others that wait for it.
+// Differs: a VMA's page table is its own, or that of the VMAs that it was one with: two levels (table, chunks of 16
+//   entries) and one split PTE lock, where the kernel's page-table page of 512 entries serves all neighbours. No
+//   look-up by address: users hold the VMA they touch. A page's data is one word, `stamp`, which names what belongs
+//   there. Swap entries are objects that hold the data; there is no swap cache, so a page that came back from swap is
+//   not shared with others that wait for it.
 //
 // Which lock protects what, outer locks first (the order of mm/rmap.c):
 //   mmap_sem         list of VMAs, their flags; readers fault, writers fork

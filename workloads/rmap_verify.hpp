@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The invariants of the reverse map, checked when no thread runs and one process is left, the one all others came from.
 //
-//   I1  a VMA is in the tree of each anon_vma on its chain, with its present bounds    (here)
+//   I1  a VMA is in the tree of each anon_vma on its chain, with its present bounds    (here, rmap_check.hpp)
 //   I2  a walk finds every entry that maps the page                                    (reclaim.hpp, at every walk)
 //   I3  all anon_vmas of a chain have one root                                         (exit.hpp, fork.hpp, here)
 //   I4  a root outlives what refers to it: counts add up                               (prepare.hpp, here)
 //   I5  no walker meets a freed tree; the lock that is dropped is the one taken        (reclaim.hpp; checked platforms)
-//   I6  VMAs with one active anon_vma have equal chains                                (here)
+//   I6  VMAs with one active anon_vma have equal chains                                (here, rmap_check.hpp)
 //   I7  entries change under their PTE lock                                            (reclaim.hpp, exit.hpp)
 // Besides: every page, entry, swap slot, chain link and anon_vma that is alive is one that this process needs.
 #pragma once
