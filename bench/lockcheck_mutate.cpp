@@ -133,6 +133,9 @@ std::vector<Client> drawn_clients(const LockInfo& info) {
     if (info.killable) {
         texts.emplace_back("2w2kx2");
     }
+    if (info.downgrade) {
+        texts.emplace_back("2r1w1dx2");
+    }
     return parse_clients(texts, engine_r());
 }
 
