@@ -64,14 +64,42 @@ MutationResult judge(const LockChecker& checker, const Mutation& mutation, const
     return result;
 }
 
-std::vector<Client> parse_clients(const std::vector<std::string>& texts) {
+// As many executions of each client as take no longer than the small clients do.
+constexpr std::uint64_t kDrawn = 3000;
+
+explore::Options drawing(const explore::Options& options) {
+    explore::Options random = options;
+    random.engine = &explore::explore_random;
+    random.max_executions = kDrawn;
+    return random;
+}
+
+// What no small client shows.
+void draw(const LockChecker& checker, const std::vector<Client>& drawn, const explore::Options& options,
+          MutationResult& result) {
+    for (const Client& client : drawn) {
+        const Mutator mutator(result.mutation);
+        explore::Verdict verdict = checker.check(client, drawing(options));
+        if (!verdict.passed()) {
+            result.client = client.text;
+            result.drawn = true;
+            result.verdict = std::move(verdict);
+            return;
+        }
+    }
+}
+
+std::vector<Client> parse_clients(const std::vector<std::string>& texts, const explore::EngineKind& engine) {
     std::vector<Client> clients;
     clients.reserve(texts.size());
     for (const std::string& text : texts) {
-        clients.push_back(parse_client(text, explore::engine_kinds().front()));
+        clients.push_back(parse_client(text, engine));
     }
     return clients;
 }
+
+const explore::EngineKind& engine_g() { return explore::engine_kinds().front(); }
+const explore::EngineKind& engine_r() { return explore::engine_kinds().back(); }
 
 }  // namespace
 
@@ -94,12 +122,33 @@ std::vector<Client> mutation_clients(const LockInfo& info) {
     more(spin && !info.shared, {"4w"});
     more(info.killable, {"2w1k"});
     more(info.is_locked, {"1w1o"});
-    return parse_clients(texts);
+    return parse_clients(texts, engine_g());
 }
 
-MutatedLock mutate(const LockChecker& checker, const std::vector<Client>& clients, const explore::Options& options,
-                   const std::function<void(const MutationResult&)>& each) {
+std::vector<Client> drawn_clients(const LockInfo& info) {
+    std::vector<std::string> texts = {"4wx2", "6w"};
+    if (info.shared) {
+        texts.insert(texts.end(), {"2r2wx2", "4r2w"});
+    }
+    if (info.killable) {
+        texts.emplace_back("2w2kx2");
+    }
+    if (info.downgrade) {
+        texts.emplace_back("2r1w1dx2");
+    }
+    return parse_clients(texts, engine_r());
+}
+
+MutatedLock mutate(const LockChecker& checker, const std::vector<Client>& clients, const std::vector<Client>& drawn,
+                   const explore::Options& options, const std::function<void(const MutationResult&)>& each) {
     MutatedLock result;
+    for (const Client& client : drawn) {
+        const explore::Verdict verdict = checker.check(client, drawing(options));
+        if (!verdict.passed()) {
+            result.broken = fmt::format("{}: {} ({})", to_string(verdict.failure), verdict.message, client.text);
+            return result;
+        }
+    }
     std::vector<Reach> reached;
     std::vector<Operation> places;
     for (const Client& client : clients) {
@@ -121,6 +170,9 @@ MutatedLock mutate(const LockChecker& checker, const std::vector<Client>& client
     for (const Operation& place : places) {
         for (const Mutation& mutation : mutations_of(place)) {
             result.results.push_back(judge(checker, mutation, reached, options));
+            if (result.results.back().verdict.passed()) {
+                draw(checker, drawn, options, result.results.back());
+            }
             each(result.results.back());
         }
     }
@@ -138,8 +190,8 @@ void print(const MutationResult& each) {
     if (each.verdict.passed()) {
         fmt::print("  {}: survived{} ({})\n", where, each.exhaustive ? "" : ", not exhaustive", each.client);
     } else {
-        fmt::print("  {}: caught, {}, after {} executions ({})\n", where, to_string(each.verdict.failure),
-                   executions(each.verdict), each.client);
+        fmt::print("  {}: caught, {}, after {} executions ({}{})\n", where, to_string(each.verdict.failure),
+                   executions(each.verdict), each.drawn ? "drawn, " : "", each.client);
     }
     std::fflush(stdout);
 }
@@ -152,6 +204,7 @@ nlohmann::ordered_json to_json(const LockInfo& info, const MutationResult& each)
             {"site", explore::short_name(each.mutation.at.site)},
             {"change", describe(each.mutation)},
             {"client", each.client},
+            {"drawn", each.drawn},
             {"caught", caught},
             {"failure", to_string(each.verdict.failure)},
             {"message", each.verdict.message},
@@ -166,13 +219,15 @@ int mutate_command(const MutateRequest& request) {
     bool broken = false;
     for (const LockChecker* checker : request.locks) {
         std::vector<Client> clients =
-            request.clients.empty() ? mutation_clients(checker->info) : parse_clients(request.clients);
+            request.clients.empty() ? mutation_clients(checker->info) : parse_clients(request.clients, engine_g());
+        const std::vector<Client> drawn =
+            request.clients.empty() ? drawn_clients(checker->info) : std::vector<Client>();
         std::erase_if(clients, [&](const Client& client) { return !unfit(client, checker->info).empty(); });
         if (!request.json) {
             fmt::print("{}\n", checker->info.name);
         }
         std::size_t caught = 0;
-        const MutatedLock found = mutate(*checker, clients, request.options, [&](const MutationResult& each) {
+        const MutatedLock found = mutate(*checker, clients, drawn, request.options, [&](const MutationResult& each) {
             caught += each.verdict.passed() ? 0 : 1;
             if (request.json) {
                 all.push_back(to_json(checker->info, each));

@@ -173,6 +173,15 @@ class Lockcheck(unittest.TestCase):
                               "load acquire -> relaxed", "store release -> relaxed"}, changes)
         self.assertEqual([each for each in found if each["caught"] == (each["failure"] == "none")], [])
 
+    def test_what_small_clients_let_through_is_drawn(self):
+        found = json.loads(self.run_tool("mutate", "--locks=mcs", "--budget=1", "--json"))
+        drawn = [each for each in found if each["drawn"]]
+        self.assertIn(("load acquire -> relaxed", True), [(each["change"], each["caught"]) for each in drawn])
+        self.assertEqual({each["caught"] for each in drawn}, {True})
+        # Who names clients wants no others.
+        named = json.loads(self.run_tool("mutate", "--locks=mcs", "--client=1w1t", "--budget=1", "--json"))
+        self.assertEqual({each["drawn"] for each in named}, {False})
+
     def test_a_broken_lock_is_not_mutated(self):
         text = self.run_tool("mutate", "--locks=broken", "--client=2w", status=1)
         self.assertIn("broken: not mutated, broken as it is: ", text)

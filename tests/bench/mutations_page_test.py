@@ -36,7 +36,7 @@ CATCHES_AT_LEAST = 0.95
 BUDGET = 20_000
 SMALL_BUDGET = 2_000
 DEAR = ("mutex_3_10*", "rwsem_3_16*", "rwsem_5_*", "rwsem", "rwsem.yield")
-SAMPLE = ("ticket", "mcs", "osq", "qspinlock", "rwlock_classic", "qrwlock_3_16", "rwsem_3_8")
+SAMPLE = ("ticket", "mcs", "osq", "qspinlock", "rwlock_classic", "qrwlock_3_16", "qrwlock", "rwsem_3_8")
 LONG = os.environ.get("LOCKBENCH_LONG", "0") not in ("", "0")
 ENGINES = ("G", "S", "R", "Coop")  # a fault stands under the first that finds it
 
@@ -140,8 +140,9 @@ def summary(lock, results):
     caught = [result for result in results if result["caught"]]
     through = [result for result in results if not result["caught"] and result["exhaustive"]]
     most = max((result["executions"] for result in caught), default=0)
-    return (f"| `{lock}` | {len(places)} | {len(results)} | {len(caught)} | {len(results) - len(caught)} | "
-            f"{len(through)} | {most} |")
+    drawn = [result for result in caught if result["drawn"]]
+    return (f"| `{lock}` | {len(places)} | {len(results)} | {len(caught)} | {len(drawn)} | "
+            f"{len(results) - len(caught)} | {len(through)} | {most} |")
 
 
 def survivor_lines(found):
@@ -181,12 +182,13 @@ PLACES = """
 `lockcheck mutate` makes one thing wrong at one place of a lock's source, while it runs, and explores the lock's clients
 again: an order is weaker, a fence or a wake-up (of one operation: lock, unlock, ..) is left out, a sleep_prepare()
 comes behind the look that should follow it, a read-modify-write is a load and a store. All places that the clients
-reach are tried. Engine G, model RC11, at most {budget} executions of a client for a fault; {small} for
-{dear}, which have too many. A survivor needs a reason
-(tests/mutants/survivors.toml) or the test fails. "To the end": no client was left unfinished.
+reach are tried. Engine G, model RC11, small clients, at most {budget} executions of a client for a fault; {small} for
+{dear}, which have too many. What survives that, engine R
+draws executions for, of larger clients (4 to 6 threads, 3000 executions each). A survivor of both needs a reason
+(tests/mutants/survivors.toml) or the test fails. "To the end": engine G left no client unfinished.
 
-| lock | places | faults | caught | survive, explained | of these to the end | most executions to a failure |
-| --- | --- | --- | --- | --- | --- | --- |
+| lock | places | faults | caught | of these by R | survive, explained | of these to the end | most to a failure |
+| --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
