@@ -191,8 +191,9 @@ def figure_of(writer, table, name, title):
                 "device. Middle: what forks and exits waited for the lock meanwhile, half of them up to the full "
                 "marker, 99 % up to the hollow one (absent below 1000 timed waits); axes are the same down a column. "
                 "Skipped: pages that reclaim asked for and kept, as a call could not be made or was refused. Illegal: "
-                "accesses after the callback had returned, lost writes, calls for ended processes, sleeps where others spin; a cell that has any is "
-                "crossed out. Refused cells are those that a kernel must not have; they run with --allow-illegal.")
+                "accesses after the callback had returned, lost writes, calls for ended processes, sleeps where others "
+                "spin; a cell that has any is crossed out. Refused cells are those that a kernel must "
+                "not have; they run with --allow-illegal.")
 
 
 def draw_all(writer):
