@@ -31,7 +31,8 @@ foreach(headers IN LISTS plain_headers)
 endforeach()
 
 # Checks of the checks, and what takes the sanitizers' builds longest beside what they look at anyway.
-set(unsanitized locks/canary workloads/rmap_bugs_coop workloads/numa_migration_coop workloads/registry)
+set(unsanitized locks/canary workloads/rmap_bugs_coop workloads/numa_migration_coop
+    workloads/pageable_bugs_coop workloads/registry)
 
 function(lockbench_add_test source)
     get_filename_component(name ${source} NAME_WE)
