@@ -34,7 +34,7 @@ endforeach()
 
 # Checks of the checks, and what takes the sanitizers' builds longest beside what they look at anyway.
 set(unsanitized locks/canary workloads/rmap_bugs_coop workloads/numa_migration_coop workloads/vma_adjust_coop
-    workloads/file_mkclean_coop workloads/registry)
+    workloads/file_mkclean_coop workloads/pageable_bugs_coop workloads/registry)
 
 function(lockbench_add_test source)
     get_filename_component(name ${source} NAME_WE)

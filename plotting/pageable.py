@@ -85,20 +85,23 @@ def skipped_share(cell):
 
 
 def draw_waits(axis, cell, y, style):
-    """p50 and p99 of the waits to write, with their intervals; returns what was drawn."""
+    """p50, p99 and the longest of the waits to write, with intervals; returns what was drawn."""
     waits = stats.Waits(cell.windows, "write")
     found = [waits.percentile(0.5), waits.percentile(0.99)]
     values = [max(interval.value, 1.0) for interval in found if interval.count]
-    if len(values) == 2:
+    if len(values) == len(found):
         axis.plot(values, [y, y], color=style[0], lw=3.0, alpha=0.6, solid_capstyle="butt", zorder=2)
-    ends = []
     for interval, fill in zip(found, ("full", "none")):
         if interval.count:
             interval = stats.Interval(*(max(part, 1.0) if not math.isnan(part) else part for part in
                                         (interval.value, interval.low, interval.high)), interval.count)
             draw.interval_marker(axis, interval, y, *style, fill, 5.5)
-            ends.append(interval.high)
-    return values + [end for end in ends if not math.isnan(end)]  # whole intervals are to be seen
+            values += [part for part in (interval.low, interval.high) if not math.isnan(part)]
+    if waits.samples:
+        longest = max(waits.longest or 1.0, 1.0)
+        axis.plot([longest], [y], marker="x", color=draw.EDGE, markersize=5, mew=1.2, linestyle="none", zorder=4)
+        values.append(longest)
+    return values
 
 
 def draw_cell(axes, dataset, cell, y, values):
@@ -177,6 +180,7 @@ def figure_of(writer, table, name, title):
     handles = [Line2D([], [], marker="o", linestyle="none", color="#555555", label="median (left, middle: p50)"),
                Line2D([], [], marker="o", linestyle="none", color="#555555", markerfacecolor="white",
                       label="p99 of the waits"),
+               Line2D([], [], marker="x", linestyle="none", color=draw.EDGE, label="longest timed wait"),
                Line2D([], [], marker=".", linestyle="none", color="#555555", alpha=0.5, label="one window"),
                Line2D([], [], marker="|", linestyle="-", color="#555555", lw=1.6, label="95 % interval"),
                Line2D([], [], marker="x", linestyle="none", color=draw.FAILED, mew=2.0,
@@ -185,10 +189,11 @@ def figure_of(writer, table, name, title):
     writer.save(figure, name, title,
                 "One block a policy: from where reclaim calls the device. Left: pages taken from the process and its "
                 "device. Middle: what forks and exits waited for the lock meanwhile, half of them up to the full "
-                "marker, 99 % up to the hollow one; axes are the same down a column. Skipped: pages that reclaim asked "
-                "for and kept, as a call could not be made or was refused. Illegal: accesses after the callback had "
-                "returned, lost writes, calls for ended processes, sleeps where others spin; a cell that has any is "
-                "crossed out. Refused cells are those that a kernel must not have; they run with --allow-illegal.")
+                "marker, 99 % up to the hollow one (absent below 1000 timed waits); axes are the same down a column. "
+                "Skipped: pages that reclaim asked for and kept, as a call could not be made or was refused. Illegal: "
+                "accesses after the callback had returned, lost writes, calls for ended processes, sleeps where others "
+                "spin; a cell that has any is crossed out. Refused cells are those that a kernel must "
+                "not have; they run with --allow-illegal.")
 
 
 def draw_all(writer):

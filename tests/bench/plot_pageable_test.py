@@ -80,6 +80,9 @@ class PageableTest(FolderTest):
             marks = lines_of(block[1], shape, colour)
             self.assertEqual([line.get_markerfacecolor() for line in marks], [colour, "white"])  # p50 and p99
             self.assertLess(marks[0].get_xdata()[0], marks[1].get_xdata()[0])
+        longest = lines_of(block[1], "x", draw.EDGE)
+        self.assertEqual(len(longest), len(FEW))
+        self.assertGreater(block[1].get_xlim()[1], max(line.get_xdata()[0] for line in longest))
 
     def test_refused_cells_say_why_and_are_no_zero(self):
         block = self.blocks(self.draw(self.run_of("a0", refused=[SPINS]))["pageable_rdma_2"])[0]

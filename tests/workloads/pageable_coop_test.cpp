@@ -115,34 +115,26 @@ TEST(PageableTableTest, IsWhatTheDebateSays) {
     const auto legal = [](CallPolicy policy, DeviceKind client, WaitKind kind) {
         return illegal_because(policy, client, kind).empty();
     };
-    constexpr auto none = DeviceKind::none;
-    constexpr auto kvm = DeviceKind::kvm;
-    constexpr auto gru = DeviceKind::gru;
-    constexpr auto xpmem = DeviceKind::xpmem;
-    constexpr auto rdma = DeviceKind::rdma;
-    constexpr auto gpu = DeviceKind::gpu;
-    constexpr auto a0 = CallPolicy::a0;
-    constexpr auto pte = CallPolicy::pte;
-    constexpr auto late = CallPolicy::late;
-    for (const DeviceKind client : {kvm, gru, xpmem}) {
+    using K = DeviceKind;
+    using C = CallPolicy;
+    for (const DeviceKind client : {K::kvm, K::gru, K::xpmem}) {
         for (const WaitKind kind : {WaitKind::spin, WaitKind::sleep}) {
-            EXPECT_TRUE(legal(a0, client, kind)) << info_of(client).name << ": nobody sleeps";
-            EXPECT_TRUE(legal(pte, client, kind)) << info_of(client).name << ": nobody sleeps";
+            EXPECT_TRUE(legal(C::a0, client, kind)) << info_of(client).name << ": nobody sleeps";
+            EXPECT_TRUE(legal(C::pte, client, kind)) << info_of(client).name << ": nobody sleeps";
         }
     }
-    for (const DeviceKind client : {rdma, gpu}) {
-        EXPECT_FALSE(legal(a0, client, WaitKind::spin)) << info_of(client).name;
-        EXPECT_TRUE(legal(a0, client, WaitKind::sleep)) << info_of(client).name;
-        EXPECT_FALSE(legal(pte, client, WaitKind::sleep)) << info_of(client).name;
-        for (const CallPolicy policy :
-             {CallPolicy::a1, CallPolicy::a2, CallPolicy::a3, CallPolicy::a4, CallPolicy::a5}) {
+    for (const DeviceKind client : {K::rdma, K::gpu}) {
+        EXPECT_FALSE(legal(C::a0, client, WaitKind::spin)) << info_of(client).name;
+        EXPECT_TRUE(legal(C::a0, client, WaitKind::sleep)) << info_of(client).name;
+        EXPECT_FALSE(legal(C::pte, client, WaitKind::sleep)) << info_of(client).name;
+        for (const CallPolicy policy : {C::a1, C::a2, C::a3, C::a4, C::a5}) {
             EXPECT_TRUE(legal(policy, client, WaitKind::spin)) << info_of(client).name << info_of(policy).name;
         }
     }
-    for (const DeviceKind client : {kvm, gru, xpmem, rdma, gpu}) {
-        EXPECT_FALSE(legal(late, client, WaitKind::sleep)) << info_of(client).name;
+    for (const DeviceKind client : {K::kvm, K::gru, K::xpmem, K::rdma, K::gpu}) {
+        EXPECT_FALSE(legal(C::late, client, WaitKind::sleep)) << info_of(client).name;
     }
-    EXPECT_TRUE(legal(late, none, WaitKind::spin)) << "nobody is called";
+    EXPECT_TRUE(legal(C::late, K::none, WaitKind::spin)) << "nobody is called";
 }
 
 // One process, one thread: each page is mapped once and by the device.

@@ -179,7 +179,7 @@ using enum Action;
 
 template <class L>
 void clients_pass() {
-    const std::uint64_t executions = test::seeds(60, 40);
+    const std::uint64_t executions = test::seeds(60, 10);
     for (std::size_t policy = 0; policy < kCallPolicies; ++policy) {
         for (const DeviceKind kind : {DeviceKind::kvm, DeviceKind::rdma}) {
             if (!illegal_because(static_cast<CallPolicy>(policy), kind, L::kInfo.kind).empty()) {
