@@ -150,6 +150,7 @@ class FileMkclean {
         world_.files.for_each_chunk([&f](void* base, std::size_t bytes) { f(HomeKind::lock, base, bytes); });
         world_.memory.for_each_chunk(data);
         world_.slots.for_each_chunk(data);
+        world_.cached_files.for_each_chunk(data);
     }
 
   private:

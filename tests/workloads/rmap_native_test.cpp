@@ -83,29 +83,6 @@ TYPED_TEST(RmapNative, MigrationKeepsTheMapWhole) {
     }
 }
 
-TYPED_TEST(RmapNative, ChangedVmasKeepTheMapWhole) {
-    using W = VmaAdjust<Native, TypeParam>;
-    for (const std::uint32_t threads : {1U, 3U}) {
-        const ParamValues params = params_of<W>({{"form", threads == 1 ? 0 : 1}, {"compact_permille", 100}});
-        const TrialCounts counts = run_native<W>(params, threads, 4 * kSteps);
-        EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
-        EXPECT_GT(counts.op(W::info(), "vma_merged"), 0U);
-        EXPECT_GT(counts.op(W::info(), "page_migrated"), 0U);
-    }
-}
-
-TYPED_TEST(RmapNative, WritebackLosesNoStore) {
-    using W = FileMkclean<Native, TypeParam>;
-    for (const std::uint32_t threads : {1U, 3U}) {
-        const ParamValues params = params_of<W>(
-            {{"form", threads == 1 ? 0 : 1}, {"touch_permille", 300}, {"truncate_permille", 100}, {"swap_ns", 0}});
-        const TrialCounts counts = run_native<W>(params, threads, kSteps);
-        EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
-        EXPECT_GT(counts.op(W::info(), "page_written"), 0U);
-        EXPECT_GT(counts.op(W::info(), "fork"), 0U);
-    }
-}
-
 // Where allocation fails, forks unwind and walkers go on.
 TEST(RmapNativePaths, FailedAllocationsLeaveNothing) {
     using W = ReclaimScan<Native, Rwsem310<Native>>;
