@@ -98,7 +98,9 @@ Job make_job(const RawValidateOptions& raw, const PublishedTable& table, const P
     if (!probes && job.plan.cells.size() != series.published.size()) {
         throw UsageError("the series is not one lock on one workload with one set of parameters.");
     }
-    if (!probes) {
+    if (probes) {
+        check_probe(series, job.machine.numbers);
+    } else {
         check_ops(series, *job.plan.cells.front().workload->info);
     }
     return job;

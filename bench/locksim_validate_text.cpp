@@ -13,6 +13,10 @@ namespace {
 
 using nlohmann::json;
 
+// A shape holds if the medians have it, and four of five seeds: one that chance decides does not.
+constexpr std::size_t kSeedsHold = 4;
+constexpr std::size_t kSeedsOf = 5;
+
 json number_or_null(double value) { return std::isnan(value) ? json(nullptr) : json(value); }
 
 std::vector<double> given(const std::vector<double>& values) {
@@ -64,7 +68,7 @@ json shape_of(const Shape& shape, const PublishedTable& table, const std::map<st
             {"series", shape.series},  {"other", shape.other},
             {"least", shape.least},    {"most", shape.most},
             {"published", paper.text}, {"simulated", seen.known ? seen.text : "values are missing"},
-            {"holds", seen.holds},     {"seeds_holding", holding},
+            {"holds", seen.holds && holding * kSeedsOf >= seeds * kSeedsHold},     {"seeds_holding", holding},
             {"seeds", seeds},          {"why", shape.why}};
 }
 
