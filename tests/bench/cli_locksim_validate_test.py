@@ -22,7 +22,8 @@ def locksim(*arguments):
 
 
 def series(name="reads", count="reads", published=READS, **more):
-    return {"name": name, "lock": "ticket", "count": count, "threads": list(COUNTS), "published": list(published), **more}
+    return {"name": name, "lock": "ticket", "count": count, "threads": list(COUNTS), "published": list(published),
+            **more}
 
 
 def table(*shapes, lines=None, **more):

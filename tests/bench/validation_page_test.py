@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """docs/validation.md says how far the simulated machines are from published tables. Fails when the page or the
-recorded figures are stale, when a shape fails without a reason, or has a reason and holds. Without LOCKBENCH_LONG=1 only
-the tables that are simulated within seconds are simulated again.
+recorded figures are stale, when a shape fails without a reason, or has a reason and holds. Without LOCKBENCH_LONG=1
+only the tables that are simulated within seconds are simulated again.
 
 By hand, after a build, for some minutes: tests/bench/validation_page_test.py --write
 With --render the page and its figures are written anew from what is recorded.
@@ -29,9 +29,9 @@ FIGURES = ("curves", "points", "signs")
 
 HEAD = """# Validation of the simulated machines
 
-Written by `tests/bench/validation_page_test.py --write`, and held up to date by that test. **What stands under "simulated"
-is simulated** ([simulate.md](simulate.md)); what stands under "published" was measured by others, on machines that are
-not here. `locksim validate` makes all of it again, from one seed to the same bytes:
+Written by `tests/bench/validation_page_test.py --write`, and held up to date by that test. **What stands under
+"simulated" is simulated** ([simulate.md](simulate.md)); what stands under "published" was measured by others, on
+machines that are not here. `locksim validate` makes all of it again, from one seed to the same bytes:
 
 <!-- test: exit 1; with --seeds=1 -->
 ```sh
@@ -41,9 +41,9 @@ build/release/locksim validate --table=b1,transfers --out=out/validation
 It ends with status 1 as long as a shape fails, as some do. Without `--table` it takes all tables, for some minutes; a
 file like those of [results/published](../results/published) can be named as well, and `./plot.py` draws the folder.
 
-Each machine has one set of numbers. Its latencies come from its matrix or from published tables of latencies; of the curves
-below one is fitted (marked), all others are predicted: no number was chosen by them, and what fails is left to fail. A
-cell is the median of {seeds} seeds, beside it their least and greatest. Rules in words are computed from both
+Each machine has one set of numbers. Its latencies come from its matrix or from published tables of latencies; of the
+curves below one is fitted (marked), all others are predicted: no number was chosen by them, and what fails is left to
+fail. A cell is the median of {seeds} seeds, beside it their least and greatest. Rules in words are computed from both
 columns: a shape holds if the medians have it and four of five seeds by themselves. A table that does not itself have a
 shape that is said of it is refused.
 
@@ -56,8 +56,9 @@ FIELDS = """
 | field | what |
 | --- | --- |
 | `citation` | where the figures were read; `note` of a series: what to know of it |
-| `measure` | `kops_per_s`, `ns_per_op`, `ms_for` (until each thread has done `operations`), `speed_up` (threads that think), \
-`ping_pong` (ns between `cpus`, the line on node `home`), `hand_over` (transfers of a queue that goes through a lock: `count`) |
+| `measure` | `kops_per_s`, `ns_per_op`, `ms_for` (until each thread has done `operations`), `speed_up` (threads that \
+think), `ping_pong` (ns between `cpus`, the line on node `home`), `hand_over` (transfers of a queue that goes through a lock: \
+`count`) |
 | `machine` | of the table or of a series |
 | `window_us`, `warmup_us` | virtual time |
 | `series` | `lock`, `workload`, `params`, `ops` that count (all), `threads`, `published` (null: not given) |
@@ -93,8 +94,8 @@ def row_lines(table):
             values = row["values"]
             spread = "-" if None in values else f"{number(min(values))} to {number(max(values))}"
             error = "-" if row["error_percent"] is None else f"{row['error_percent']:+.1f} %"
-            yield (f"| {name} | {row['threads']} | {number(row['published'])} | {number(row['simulated'])} | {spread} | "
-                   f"{error} |")
+            yield (f"| {name} | {row['threads']} | {number(row['published'])} | {number(row['simulated'])} | "
+                   f"{spread} | {error} |")
 
 
 def shape_line(shape):
@@ -106,7 +107,8 @@ def table_lines(table):
     notes = [f"- {series['name']}: {series['note']}" for series in table["series"] if series["note"]]
     machines = sorted({series["machine"] for series in table["series"]})
     named = f"`{machines[0]}`" if len(machines) == 1 else "the machines that have a matrix"
-    return [f"\n## {table['name']}: {table['title']}\n", f"{table['citation']}. Simulated on {named}; {table['unit']}.\n",
+    return [f"\n## {table['name']}: {table['title']}\n",
+            f"{table['citation']}. Simulated on {named}; {table['unit']}.\n",
             *(notes + [""] if notes else []),
             "| series | threads | published | simulated | least to greatest | error |",
             "| --- | --- | --- | --- | --- | --- |", *row_lines(table),
