@@ -64,12 +64,18 @@ json shape_of(const Shape& shape, const PublishedTable& table, const std::map<st
     for (std::size_t seed = 0; seed < seeds; ++seed) {
         holding += look_at(shape, curves_of(simulated, seed, false), published).holds ? 1 : 0;
     }
-    return {{"words", shape.words},    {"rule", to_string(shape.rule)},
-            {"series", shape.series},  {"other", shape.other},
-            {"least", shape.least},    {"most", shape.most},
-            {"published", paper.text}, {"simulated", seen.known ? seen.text : "values are missing"},
-            {"holds", seen.holds && holding * kSeedsOf >= seeds * kSeedsHold},     {"seeds_holding", holding},
-            {"seeds", seeds},          {"why", shape.why}};
+    return {{"words", shape.words},
+            {"rule", to_string(shape.rule)},
+            {"series", shape.series},
+            {"other", shape.other},
+            {"least", shape.least},
+            {"most", shape.most},
+            {"published", paper.text},
+            {"simulated", seen.known ? seen.text : "values are missing"},
+            {"holds", seen.holds && holding * kSeedsOf >= seeds * kSeedsHold},
+            {"seeds_holding", holding},
+            {"seeds", seeds},
+            {"why", shape.why}};
 }
 
 std::string figure_text(const json& value) {

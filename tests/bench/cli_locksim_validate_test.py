@@ -28,8 +28,8 @@ def series(name="reads", count="reads", published=READS, **more):
 
 def table(*shapes, lines=None, **more):
     return {"schema_version": 1, "name": "made_up", "title": "A table of this test", "citation": "nobody",
-            "machine": "westmere-ex-8s80c", "measure": "hand_over", "unit": "transfers", "series": list(lines or [series()]),
-            "shapes": [dict(one) for one in shapes], **more}
+            "machine": "westmere-ex-8s80c", "measure": "hand_over", "unit": "transfers",
+            "series": list(lines or [series()]), "shapes": [dict(one) for one in shapes], **more}
 
 
 def shape(rule, **more):
