@@ -199,6 +199,7 @@ std::vector<PublishedTable> chosen_tables(const std::vector<std::string>& texts)
             names.emplace_back(table.name);
         }
     }
+    tables.reserve(names.size());
     for (const std::string& name : names) {
         tables.push_back(load_published(name));
     }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "bench/locksim_validate.hpp"
 #include "bench/statistics.hpp"
@@ -83,8 +84,8 @@ std::string figure_text(const json& value) {
 }
 
 std::string spread_text(const json& values) {
-    double least = INFINITY;
-    double most = -INFINITY;
+    double least = std::numeric_limits<double>::infinity();
+    double most = -least;
     for (const json& value : values) {
         if (value.is_null()) {
             return "-";
