@@ -148,6 +148,7 @@ std::map<std::string, FittedClass> fit_matrix(const LatencyMatrix& matrix, const
         fitted.p5_ns = rank(sorted, 0.05);
         fitted.p95_ns = rank(sorted, 0.95);
         std::vector<double> errors;
+        errors.reserve(sorted.size());
         for (const double value : sorted) {
             errors.push_back(std::fabs(value / fitted.median_ns - 1) * 100);
         }

@@ -4,12 +4,10 @@
 #include <fmt/format.h>
 
 #include <functional>
-#include <map>
 #include <vector>
 
 #include "bench/errors.hpp"
 #include "bench/locksim_hand_over.hpp"
-#include "bench/nearest.hpp"
 #include "locks/mcs.hpp"
 #include "locks/qspinlock.hpp"
 #include "locks/ticket.hpp"
@@ -46,34 +44,30 @@ std::vector<sim::ThreadPlace> one_a_core(const sim::Machine& machine, std::uint3
     return places;
 }
 
-double hand_over(const PublishedSeries& series, const sim::Machine& machine, std::uint32_t threads,
-                 std::uint64_t seed) {
+const ProbedLock& probed_lock(const std::string& name) {
     std::vector<std::string_view> names;
     for (const ProbedLock& lock : kProbed) {
         names.push_back(lock.name);
-        if (lock.name == series.lock) {
-            const sim::HandOvers found = lock.run(machine, one_a_core(machine, threads), seed, 0);
-            check(found.end == sim::RunEnd::done && found.broken.empty(), "a queue did not go through its lock");
-            const std::uint64_t count = series.count == "reads"    ? found.reads
-                                        : series.count == "writes" ? found.writes
-                                                                   : found.invalidated;
-            return static_cast<double>(count);
+        if (lock.name == name) {
+            return lock;
         }
     }
-    throw UsageError(fmt::format("transfers are counted of {}, not of '{}'.", fmt::join(names, ", "), series.lock));
+    throw UsageError(fmt::format("transfers are counted of {}, not of '{}'.", fmt::join(names, ", "), name));
+}
+
+double hand_over(const PublishedSeries& series, const sim::Machine& machine, std::uint32_t threads,
+                 std::uint64_t seed) {
+    const sim::HandOvers found = probed_lock(series.lock).run(machine, one_a_core(machine, threads), seed, 0);
+    check(found.end == sim::RunEnd::done && found.broken.empty(), "a queue did not go through its lock");
+    const std::uint64_t count = series.count == "reads"    ? found.reads
+                                : series.count == "writes" ? found.writes
+                                                           : found.invalidated;
+    return static_cast<double>(count);
 }
 
 }  // namespace
 
 double ping_pong_ns(const sim::Machine& machine, CpuId a, CpuId b, NodeId home, std::uint64_t seed) {
-    for (const CpuId cpu : {a, b}) {
-        if (static_cast<std::size_t>(cpu) >= machine.cpus()) {
-            throw UsageError(fmt::format("{} has no CPU {}.", machine.name, cpu));
-        }
-    }
-    if (static_cast<std::size_t>(home) >= machine.nodes()) {
-        throw UsageError(fmt::format("{} has no node {}.", machine.name, home));
-    }
     constexpr std::uint32_t kTurns = 1000;
     sim::Engine stage(
         machine,
@@ -93,6 +87,22 @@ double ping_pong_ns(const sim::Machine& machine, CpuId a, CpuId b, NodeId home, 
     };
     check(stage.run(body, 1, 1'000'000'000 * sim::kPerNs) == sim::RunEnd::done, "a ping-pong did not end");
     return static_cast<double>(end) / (kTurns * sim::kPerNs);
+}
+
+void check_probe(const PublishedSeries& series, const sim::Machine& machine) {
+    if (series.measure == Measure::hand_over) {
+        static_cast<void>(probed_lock(series.lock));
+        static_cast<void>(one_a_core(machine, series.published.rbegin()->first));
+        return;
+    }
+    for (const CpuId cpu : series.cpus) {
+        if (static_cast<std::size_t>(cpu) >= machine.cpus()) {
+            throw UsageError(fmt::format("{} has no CPU {}.", machine.name, cpu));
+        }
+    }
+    if (static_cast<std::size_t>(series.home) >= machine.nodes()) {
+        throw UsageError(fmt::format("{} has no node {}.", machine.name, series.home));
+    }
 }
 
 double probe(const PublishedSeries& series, const sim::Machine& machine, std::uint32_t threads, std::uint64_t seed) {

@@ -14,7 +14,9 @@ namespace lockbench {
 // round trip. The word lies on `home`.
 double ping_pong_ns(const sim::Machine& machine, CpuId a, CpuId b, NodeId home, std::uint64_t seed);
 
-// The value of one cell of a probing series. Throws UsageError where the machine or the lock is not one to be probed.
+// Throws UsageError where the machine or the lock is not one to be probed.
+void check_probe(const PublishedSeries& series, const sim::Machine& machine);
+// The value of one cell of a probing series that was checked.
 double probe(const PublishedSeries& series, const sim::Machine& machine, std::uint32_t threads, std::uint64_t seed);
 
 }  // namespace lockbench

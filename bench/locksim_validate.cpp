@@ -98,7 +98,9 @@ Job make_job(const RawValidateOptions& raw, const PublishedTable& table, const P
     if (!probes && job.plan.cells.size() != series.published.size()) {
         throw UsageError("the series is not one lock on one workload with one set of parameters.");
     }
-    if (!probes) {
+    if (probes) {
+        check_probe(series, job.machine.numbers);
+    } else {
         check_ops(series, *job.plan.cells.front().workload->info);
     }
     return job;
@@ -197,6 +199,7 @@ std::vector<PublishedTable> chosen_tables(const std::vector<std::string>& texts)
             names.emplace_back(table.name);
         }
     }
+    tables.reserve(names.size());
     for (const std::string& name : names) {
         tables.push_back(load_published(name));
     }

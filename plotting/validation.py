@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import statistics
 
 from matplotlib import pyplot
 from matplotlib.lines import Line2D
@@ -53,7 +54,7 @@ def curve_panel(axis, table):
     """Published hollow and dashed, simulated full with the range of its seeds, one colour a series."""
     for at, series in enumerate(table["series"]):
         colour = COLOURS[at % len(COLOURS)]
-        axis.plot(*zip(*known(series["rows"], "published")), color=colour, ls="--", lw=1, marker="o", ms=5, mfc="white")
+        axis.plot(*zip(*known(series["rows"], "published")), color=colour, ls="--", lw=1, marker="o", ms=7, mfc="white")
         axis.plot(*zip(*known(series["rows"], "simulated")), color=colour, lw=1.5, marker="o", ms=4)
         for row in series["rows"]:
             values = [value for value in row["values"] if value is not None]
@@ -118,24 +119,36 @@ def draw_points(writer, tables):
                 "One row a published figure; 1 is what was published.")
 
 
-def draw_shapes(writer, tables):
-    """Every shape: green where the simulated figures have it."""
-    rows = [(table["name"], shape) for table in tables for shape in table["shapes"]]
-    figure, axis = pyplot.subplots(figsize=(11, 0.24 * len(rows) + 1.3), layout="constrained")
+def sign_rows(table):
+    """(words, least, most allowed, one ratio a seed) of each shape that compares two series."""
+    cells = {series["name"]: series["rows"][0]["values"] for series in table["series"]}
+    for shape in table["shapes"]:
+        if shape["rule"] == "ratio" and None not in cells[shape["series"]] + cells[shape["other"]]:
+            ratios = [first / second for first, second in zip(cells[shape["series"]], cells[shape["other"]])]
+            yield shape["words"], shape["least"], shape["most"], ratios
+
+
+def draw_signs(writer, tables):
+    """Ratios for which no figures were published, but a sign: the range that counts as having it, and every seed."""
+    rows = [row for table in tables for row in sign_rows(table)]
+    figure, axis = pyplot.subplots(figsize=(11, 0.4 * len(rows) + 1.7), layout="constrained")
     draw.frame(figure)
-    axis.set_axis_off()
-    axis.set_xlim(0, 1)
+    right = max(max(ratios) for *_, ratios in rows) * 1.05
+    right = max(right, *(most for _, _, most, _ in rows if most < 10), 1.1) if rows else 2
+    for at, (_, least, most, ratios) in enumerate(rows):
+        axis.barh([at], [min(most, right) - least], left=least, height=0.7, color="#cfe8df")
+        axis.plot(ratios, [at] * len(ratios), color=COLOURS[0], marker="o", ms=4, ls="none", alpha=0.5)
+        axis.plot([statistics.median(ratios)], [at], color=COLOURS[1], marker="D", ms=6)
+    axis.axvline(1, color="#555555", lw=1)
+    axis.set_xlim(0, right)
+    axis.set_yticks(range(len(rows)), [row[0] for row in rows], fontsize=7.5)
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    for at, (name, shape) in enumerate(rows):
-        colour = "#009e73" if shape["holds"] else "#d55e00"
-        axis.text(0.0, at, "holds" if shape["holds"] else "FAILS", color=colour, fontsize=7.5, fontweight="bold",
-                  va="center")
-        axis.text(0.05, at, f"{name}: {shape['words']}", fontsize=7.5, va="center")
-        axis.text(1.0, at, f"{shape['simulated']}; {shape['seeds_holding']} of {shape['seeds']} seeds", fontsize=7.5,
-                  va="center", ha="right")
-    draw.top_legend(figure, [Line2D([], [], color="none", label="published shape | as simulated")])
-    writer.save(figure, "shapes", "Published shapes, and whether the simulated figures have them",
-                "One row a shape; on the right what was simulated.")
+    axis.set_xlabel("simulated ratio")
+    draw.top_legend(figure, [Patch(color="#cfe8df", label="counts as the published sign"),
+                             Line2D([], [], color=COLOURS[0], marker="o", ms=4, ls="none", label="one seed"),
+                             Line2D([], [], color=COLOURS[1], marker="D", ms=6, ls="none", label="median")])
+    writer.save(figure, "signs", "Signs of 2013 and 2014, simulated",
+                "One row a published sign; what stands in the bar has it.")
 
 
 def plot(folder, out, formats):
@@ -149,5 +162,9 @@ def plot(folder, out, formats):
         draw_curves(writer, curves)
     if points:
         draw_points(writer, points)
-    draw_shapes(writer, data["tables"])
+    signs = [table for table in data["tables"] if table not in curves + points and any(sign_rows(table))]
+    if signs:
+        draw_signs(writer, signs)
+    if not writer.drawn:
+        raise runfiles.DataError(f"{pathlib.Path(folder) / FILE}: has nothing to draw")
     return [path for drawn in writer.drawn for path in drawn.paths]

@@ -249,4 +249,25 @@ Time Engine::jittered(Thread& me, Time time) {
     return time * (1000 - machine_.jitter_permille + me.random.below(2 * machine_.jitter_permille + 1)) / 1000;
 }
 
+std::string Engine::broken_invariant() const {
+    for (std::size_t number = 0; number < used_ / kCacheLine; ++number) {
+        const Line& line = lines_[number];
+        std::uint32_t copies = 0;
+        for (std::size_t word = 0; word < words_; ++word) {
+            copies += static_cast<std::uint32_t>(__builtin_popcountll(holders_[number * words_ + word]));
+        }
+        const std::string where = "line " + std::to_string(number);
+        if (line.pending != 0 || line.first != nullptr) {
+            return where + " has requests that nobody serves";
+        }
+        if (line.exclusive != 0 && (copies != 1 || !holds(number, static_cast<std::uint16_t>(line.exclusive - 1U)))) {
+            return where + " may be written by one core and is held by others";
+        }
+        if (line.exclusive == 0 && copies == 1 && line.state == Found::modified) {
+            return where + " is dirty in a cache that may not write it";
+        }
+    }
+    return "";
+}
+
 }  // namespace lockbench::sim

@@ -385,37 +385,4 @@ void Engine::count(const Request& request, Found found, Hop hop, Time until, std
     }
 }
 
-void Engine::wake_waiters(Line& line, Time at, std::uint16_t except_core) {
-    for (Waiter* waiter = line.waiters; waiter != nullptr; waiter = waiter->next) {
-        Thread& thread = *waiter->thread;
-        if (thread.core != except_core && !thread.polling && thread.state == ThreadState::running) {
-            thread.polling = true;
-            // Where in its loop the waiter is when its copy goes.
-            const Time phase = thread.random.below(static_cast<std::uint32_t>(machine_.poll) + 1);
-            push(at + phase, EventKind::poll, thread.tid, thread.stamp);
-        }
-    }
-}
-
-std::string Engine::broken_invariant() const {
-    for (std::size_t number = 0; number < used_ / kCacheLine; ++number) {
-        const Line& line = lines_[number];
-        std::uint32_t copies = 0;
-        for (std::size_t word = 0; word < words_; ++word) {
-            copies += static_cast<std::uint32_t>(__builtin_popcountll(holders_[number * words_ + word]));
-        }
-        const std::string where = "line " + std::to_string(number);
-        if (line.pending != 0 || line.first != nullptr) {
-            return where + " has requests that nobody serves";
-        }
-        if (line.exclusive != 0 && (copies != 1 || !holds(number, static_cast<std::uint16_t>(line.exclusive - 1U)))) {
-            return where + " may be written by one core and is held by others";
-        }
-        if (line.exclusive == 0 && copies == 1 && line.state == Found::modified) {
-            return where + " is dirty in a cache that may not write it";
-        }
-    }
-    return "";
-}
-
 }  // namespace lockbench::sim

@@ -55,6 +55,18 @@ int Engine::wait(Thread& me) {
     return me.await.result;
 }
 
+void Engine::wake_waiters(Line& line, Time at, std::uint16_t except_core) {
+    for (Waiter* waiter = line.waiters; waiter != nullptr; waiter = waiter->next) {
+        Thread& thread = *waiter->thread;
+        if (thread.core != except_core && !thread.polling && thread.state == ThreadState::running) {
+            thread.polling = true;
+            // Where in its loop the waiter is when its copy goes.
+            const Time phase = thread.random.below(static_cast<std::uint32_t>(machine_.poll) + 1);
+            push(at + phase, EventKind::poll, thread.tid, thread.stamp);
+        }
+    }
+}
+
 // Asks the await for a result; with one, the thread runs.
 Thread* Engine::look(Thread& thread) {
     if (!thread.await.active || thread.state != ThreadState::running || thread.own.active) {

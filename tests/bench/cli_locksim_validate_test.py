@@ -22,13 +22,14 @@ def locksim(*arguments):
 
 
 def series(name="reads", count="reads", published=READS, **more):
-    return {"name": name, "lock": "ticket", "count": count, "threads": list(COUNTS), "published": list(published), **more}
+    return {"name": name, "lock": "ticket", "count": count, "threads": list(COUNTS), "published": list(published),
+            **more}
 
 
-def table(*shapes, lines=(series(),), **more):
+def table(*shapes, lines=None, **more):
     return {"schema_version": 1, "name": "made_up", "title": "A table of this test", "citation": "nobody",
-            "machine": "westmere-ex-8s80c", "measure": "hand_over", "unit": "transfers", "series": list(lines),
-            "shapes": list(shapes), **more}
+            "machine": "westmere-ex-8s80c", "measure": "hand_over", "unit": "transfers",
+            "series": list(lines or [series()]), "shapes": [dict(one) for one in shapes], **more}
 
 
 def shape(rule, **more):
@@ -149,7 +150,7 @@ class Validate(Case):
                                "--format=svg"], capture_output=True, text=True, check=False)
         self.assertEqual(plot.returncode, 0, plot.stdout + plot.stderr)
         self.assertEqual(sorted(path.name for path in (out / "plots").iterdir()),
-                         ["validation_points.svg", "validation_shapes.svg"])
+                         ["validation_points.svg"])
         (self.folder / "out" / "validation.json").write_text("{}")
         plot = subprocess.run(["/usr/bin/python3", ROOT / "plot.py", self.folder / "out"], capture_output=True,
                               text=True, check=False)
@@ -168,7 +169,8 @@ class Validate(Case):
         broken(lambda t: t.pop("citation"), "has no 'citation'")
         broken(lambda t: t.update(colour=1), "'colour' is no field")
         broken(lambda t: t.update(measure="feet"), "'measure' is 'feet', none of kops_per_s")
-        broken(lambda t: t.update(machine="westmere"), "table made_up, series 'reads'", "westmere-ex-8s80c")
+        broken(lambda t: t.update(machine="westmere"), "table made_up, series 'reads'", "westmere-ep-2s12c")
+        broken(lambda t: t.update(measure="ping_pong"), "'series[0]' has no 'cpus'")
         broken(lambda t: t.update(shapes=[]), "'shapes' is not a list with entries")
         broken(lambda t: t["series"].append(t["series"][0]), "two series of one name")
         broken(lambda t: t["series"][0].update(count="feet"), "'series[0].count' is 'feet', none of reads")

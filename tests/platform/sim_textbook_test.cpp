@@ -35,6 +35,7 @@ template <class L>
 sim::HandOvers hand_overs(std::uint16_t threads, Nanoseconds hold_ns = 0) {
     const sim::Machine machine = small_machine(2, threads);
     std::vector<sim::ThreadPlace> places;
+    places.reserve(threads);
     for (CpuId cpu = 0; cpu < threads; ++cpu) {
         places.push_back({cpu, 0});
     }
