@@ -19,6 +19,20 @@ bool overlap(const BufferedStore& store, const void* address, std::uint32_t byte
     return begin < stored + store.bytes && stored < begin + bytes;
 }
 
+// Bits that are set. Not the builtin: without an instruction for it that is a call.
+constexpr std::uint32_t count_bits(std::uint64_t bits) {
+    bits -= bits >> 1U & 0x5555'5555'5555'5555U;
+    bits = (bits & 0x3333'3333'3333'3333U) + (bits >> 2U & 0x3333'3333'3333'3333U);
+    bits = (bits + (bits >> 4U)) & 0x0f0f'0f0f'0f0f'0f0fU;
+    return static_cast<std::uint32_t>(bits * 0x0101'0101'0101'0101U >> 56U);
+}
+
+// The part of a word of holders from `at` to before `end`, which lie in it.
+constexpr std::uint64_t part_of_word(std::uint64_t word, std::size_t at, std::size_t end) {
+    const std::uint64_t mask = (end - at == 64 ? 0 : std::uint64_t{1} << (end - at)) - 1;
+    return word >> (at % 64) & mask;
+}
+
 constexpr Time share(Time time, std::uint32_t permille) { return time * permille / 1000; }
 
 }  // namespace
@@ -137,14 +151,20 @@ Hop Engine::routed(const Line& line, std::uint16_t group, std::uint16_t from_gro
 // By groups and not by cores: there are few of them, and a burst of reads asks this for each.
 Engine::Holders Engine::others(std::size_t line, std::uint16_t core) const {
     Holders found;
-    const std::uint64_t* bits = holders_ + line * words_;
     const std::uint16_t own = machine_.group_of_core[core];
+    if (const std::uint16_t only = lines_[line].exclusive; only != 0) {  // who may write has the only copy
+        if (only != core + 1U) {
+            found.nearest = found.farthest = routed(lines_[line], own, machine_.group_of_core[only - 1U]);
+            found.count = 1;
+        }
+        return found;
+    }
+    const std::uint64_t* bits = holders_ + line * words_;
     for (std::size_t group = 0; group < machine_.groups(); ++group) {
         std::uint32_t copies = 0;
         for (std::size_t at = first_core_[group]; at < first_core_[group + 1U];) {
             const std::size_t end = std::min<std::size_t>((at / 64 + 1) * 64, first_core_[group + 1U]);
-            const std::uint64_t mask = (end - at == 64 ? 0 : std::uint64_t{1} << (end - at)) - 1;
-            copies += static_cast<std::uint32_t>(__builtin_popcountll(bits[at / 64] >> (at % 64) & mask));
+            copies += count_bits(part_of_word(bits[at / 64], at, end));
             at = end;
         }
         copies -= group == own && holds(line, core) ? 1 : 0;
@@ -227,7 +247,14 @@ void Engine::serve_read(Request& request, Line& line) {
         push(now_, EventKind::complete, arg_of(request));
         return;
     }
-    const Holders holders = others(request.line, thread.core);
+    // A burst of reads mostly finds a copy in the own last-level cache; nothing is nearer.
+    bool at_hand = false;
+    for (std::size_t at = first_core_[thread.group]; at < first_core_[thread.group + 1U] && line.exclusive == 0;) {
+        const std::size_t end = std::min<std::size_t>((at / 64 + 1) * 64, first_core_[thread.group + 1U]);
+        at_hand = at_hand || part_of_word(holders_[request.line * words_ + at / 64], at, end) != 0;
+        at = end;
+    }
+    const Holders holders = at_hand ? Holders{Hop::same_llc, Hop::same_llc, 1} : others(request.line, thread.core);
     if (holders.count == 0) {
         transfer(request, line, Found::memory, hop_home(line, thread.group), 0);
         return;
@@ -368,21 +395,6 @@ Thread* Engine::completed(Request& request) {
     }
     thread.now = std::max(thread.now, now_);
     return &thread;
-}
-
-void Engine::count(const Request& request, Found found, Hop hop, Time until, std::uint32_t copies) {
-    if (now_ < count_from_ || now_ >= count_to_) {
-        return;
-    }
-    const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(request.address) - arena_);
-    const Region& region = regions_[region_of_page_[offset / kPage]];
-    const std::size_t stride = map_.kinds()[region.kind].stride;
-    Traffic& there = map_.at(region.kind, (offset - region.begin) % stride, request.site).traffic;
-    for (Traffic* traffic : {&traffic_, &there}) {
-        traffic->add(request.access, found, hop);
-        traffic->invalidated += request.access == Access::write ? copies : 0;
-        traffic->waited += until - request.issued;
-    }
 }
 
 }  // namespace lockbench::sim

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "platform/sim/traffic.hpp"
 
+#include "platform/sim/engine.hpp"
+
 namespace lockbench::sim {
 namespace {
 
@@ -56,6 +58,21 @@ std::uint32_t LineMap::add_kind(const char* name, std::size_t stride) {
 void LineMap::clear() {
     kinds_.clear();
     places_.clear();
+}
+
+void Engine::count(const Request& request, Found found, Hop hop, Time until, std::uint32_t copies) {
+    if (now_ < count_from_ || now_ >= count_to_) {
+        return;
+    }
+    const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(request.address) - arena_);
+    const Region& region = regions_[region_of_page_[offset / kPage]];
+    const std::size_t stride = map_.kinds()[region.kind].stride;
+    Traffic& there = map_.at(region.kind, (offset - region.begin) % stride, request.site).traffic;
+    for (Traffic* traffic : {&traffic_, &there}) {
+        traffic->add(request.access, found, hop);
+        traffic->invalidated += request.access == Access::write ? copies : 0;
+        traffic->waited += until - request.issued;
+    }
 }
 
 }  // namespace lockbench::sim
