@@ -26,6 +26,7 @@
 #include "locks/rwsem_3_10.hpp"
 #include "workloads/interval_tree.hpp"
 #include "workloads/page_lock.hpp"
+#include "workloads/pte.hpp"
 #include "workloads/pte_lock.hpp"
 
 namespace lockbench {
@@ -98,9 +99,6 @@ auto read_hint(const A& atomic) {
 // The anon_vma without the type of its lock, for objects that only point at it.
 struct AnonVmaTag;
 
-template <class E>
-struct Page;
-
 // One for each pair (VMA, anon_vma): the VMA lies in that anon_vma's tree. 64 bytes, as in the kernel.
 template <class E>
 struct Avc {
@@ -109,48 +107,6 @@ struct Avc {
     typename E::template Plain<Avc*> newer;  // of the same VMA; the chain belongs to the VMA's owner (mmap_sem)
     typename E::template Plain<Avc*> older;
     IntervalLinks<typename E::P, Avc> tree;
-};
-
-// A page-table entry: 0 nothing; bit 0 set: a page, with rights; bit 1 alone: a swap entry; bit 3 without bit 0: a
-// migration entry, which names the page that moves and remembers the right to write.
-//   63                              4   3       2       1       0
-//  +--------------------------------+-------+-------+-------+---------+
-//  |     page's address             | dirty | young | write | present |     SwapSlot's address | 2     0
-//  |     moving page's address      |   1   |   0   | write |    0    |
-//  +--------------------------------+-------+-------+-------+---------+
-struct Pte {
-    static constexpr std::uint64_t kPresent = 1;
-    static constexpr std::uint64_t kWrite = 2;
-    static constexpr std::uint64_t kYoung = 4;
-    static constexpr std::uint64_t kDirty = 8;
-    static constexpr std::uint64_t kBits = 15;
-    static constexpr std::uint64_t kSwap = 2;
-    static constexpr std::uint64_t kMigration = 8;
-
-    template <class E>
-    static std::uint64_t of(const Page<E>* page, std::uint64_t bits) {
-        return reinterpret_cast<std::uintptr_t>(page) | kPresent | bits;
-    }
-    static bool present(std::uint64_t pte) { return (pte & kPresent) != 0; }
-    static bool migrating(std::uint64_t pte) { return (pte & (kPresent | kMigration)) == kMigration; }
-    static bool swapped(std::uint64_t pte) { return pte != 0 && !present(pte) && !migrating(pte); }
-    // What takes the place of `pte` while its page moves.
-    template <class E>
-    static std::uint64_t migration_of(const Page<E>* page, std::uint64_t pte) {
-        return reinterpret_cast<std::uintptr_t>(page) | kMigration | (pte & kWrite);
-    }
-    template <class E>
-    static Page<E>* page(std::uint64_t pte) {
-        return reinterpret_cast<Page<E>*>(static_cast<std::uintptr_t>(pte & ~kBits));
-    }
-    template <class E>
-    static bool maps(std::uint64_t pte, const Page<E>* which) {
-        return present(pte) && page<E>(pte) == which;
-    }
-    template <class E>
-    static bool migrates(std::uint64_t pte, const Page<E>* which) {
-        return migrating(pte) && page<E>(pte) == which;
-    }
 };
 
 // Data on swap; one count for each page-table entry that names it and one for the reclaimer that makes it.
