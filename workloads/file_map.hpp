@@ -108,7 +108,7 @@ Page<E>* find_or_read(FileWorld<E>& world, Task<E>& task, CachedFile<E>& file, s
     if (Page<E>* const page = find_page(task, file, index); page != nullptr) {
         return page;
     }
-    Page<E>* const fresh = world.memory.pages.make(index, 0);
+    Page<E>* const fresh = world.memory.pages.make(index, std::uint64_t{0});
     fresh->mapping.store(reinterpret_cast<std::uintptr_t>(file.mapping),
                          relaxed);  // relaxed: the cache's lock orders it
     {
