@@ -126,6 +126,17 @@ class Validate(Case):
         self.assertAlmostEqual(values["ms_for"], values["ns_per_op"], delta=1e-6)
         self.assertAlmostEqual(values["speed_up"], 91 / values["ns_per_op"], delta=1e-6)
 
+    def test_a_shape_that_chance_decides_does_not_hold(self):
+        line = {"name": "reads", "lock": "mcs", "workload": "lock_loop", "threads": [8], "published": [1]}
+        made_up = table(shape("each", least=0), lines=[line], measure="kops_per_s", window_us=30)
+        values = sorted(self.validate(made_up, out="values")["series"][0]["rows"][0]["values"])
+        self.assertEqual(len(set(values)), 5)
+        for place, (seeds, status) in {2: (3, 1), 3: (4, 0)}.items():
+            made_up["series"][0]["published"] = [values[place]]
+            made_up["shapes"][0]["most"] = 1.0000001
+            found = self.validate(made_up, out=f"place-{place}", status=status)["shapes"][0]
+            self.assertEqual((found["seeds_holding"], found["holds"]), (seeds, status == 0))
+
     def test_one_seed_one_result_however_many_processes(self):
         line = {"name": "reads", "lock": "mcs", "workload": "lock_loop", "threads": [2, 8], "published": [1, 1]}
         made_up = table(shape("each", least=0), lines=[line], measure="kops_per_s", window_us=30)
