@@ -2,9 +2,13 @@
 """Legal and illegal cells of pageable_reclaim, from the shell: refused with a reason, recorded in a sweep, or run by
 --allow-illegal and marked."""
 import json
+import pathlib
+import sys
 import unittest
 
-from cli_case import SHORT, Case, lockbench, timed, windows_of
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from cli_case import SHORT, Case, lockbench, timed, windows_of  # noqa: E402
 
 BARE = [*SHORT, "--workloads=pageable_reclaim", "--threads=1", "--repetitions=1", "--no-uncontended", "--no-untimed",
         "--no-aa"]

@@ -4,7 +4,8 @@
 one place of a lock is caught or explained. Fails when the page is stale. Without LOCKBENCH_LONG=1 the faults at places
 are made in some locks only.
 
-By hand, after a build, for minutes: tests/bench/mutations_page_test.py --write
+By hand, after a build, for minutes: tests/bench/mutations_page_test.py --write; of the first part alone, for seconds:
+--write historic
 """
 import collections
 import concurrent.futures
@@ -192,10 +193,14 @@ draws executions for, of larger clients (4 to 6 threads, 3000 executions each). 
 """
 
 
-def page(rows, found):
+def historic_part(rows):
     applicable, caught = tally(rows)
-    parts = [HEAD, f"{len(applicable)} faults apply, {len(caught)} are caught; "
-             f"{len(catalogue()) - len(applicable)} do not apply.\n", *historic_lines(rows)]
+    return [HEAD, f"{len(applicable)} faults apply, {len(caught)} are caught; "
+            f"{len(catalogue()) - len(applicable)} do not apply.\n", *historic_lines(rows)]
+
+
+def page(rows, found):
+    parts = historic_part(rows)
     dear = ", ".join(f"`{pattern}`" for pattern in DEAR)
     parts.append(PLACES.format(budget=BUDGET, small=SMALL_BUDGET, dear=dear).rstrip("\n"))
     parts += [summary(lock, results) for lock, results in found.items()]
@@ -215,7 +220,7 @@ class MutationsTest(unittest.TestCase):
         self.assertEqual({row["id"] for row in rows} - set(catalogue()), set(), "a fault that the catalogue lacks")
         self.assertEqual({row["id"] for row in rows} - applicable, set(), "found, and said not to apply")
         self.assertGreaterEqual(len(caught), CATCHES_AT_LEAST * len(applicable), sorted(applicable - caught))
-        self.fresh(historic_lines(rows))
+        self.fresh("\n".join(historic_part(rows)).split("\n"))
 
     def test_faults_at_places_are_caught_or_explained(self):
         locks = all_locks() if LONG else SAMPLE
@@ -237,7 +242,10 @@ class MutationsTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--write"]:
+    if sys.argv[1:] == ["--write", "historic"]:
+        before, heading, after = PAGE.read_text(encoding="utf-8").partition(PLACES.split("`")[0])
+        PAGE.write_text("\n".join(historic_part(historic_rows())) + "\n" + heading + after, encoding="utf-8")
+    elif sys.argv[1:] == ["--write"]:
         PAGE.write_text(page(historic_rows(), mutated(all_locks())), encoding="utf-8")
     else:
         unittest.main()

@@ -5,11 +5,14 @@
 By hand, after a build: tests/bench/pageable_page_test.py --write
 """
 import json
+import pathlib
 import re
 import sys
 import unittest
 
-from cli_case import ROOT, lockbench
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from cli_case import ROOT, lockbench  # noqa: E402
 
 PAGE = ROOT / "docs" / "pageable.md"
 TABLE = re.compile(r"^\| client \|.*\n(?:\|.*\n)+", re.M)

@@ -42,9 +42,13 @@ It ends with status 1 as long as a shape fails, as some do. Without `--table` it
 file like those of [results/published](../results/published) can be named as well, and `./plot.py` draws the folder.
 
 Each machine has one set of numbers. Its latencies come from its matrix or from published tables of latencies; of the
-curves below one is fitted (marked), all others are predicted: no number was chosen by them, and what fails is left to
-fail. (Two rules of the model were changed when a first validation had failed, on a source of their own: "a line that
-many want" in simulate.md.) A cell is the median of {seeds} seeds, beside it their least and greatest. Rules in words
+curves below one is fitted (marked), and no number was chosen by the others. But **two rules of the model** were changed
+after a first comparison with b2 and c1 had failed ("a line that many want" in simulate.md): how long an owner keeps a
+line, for which there is one other source, of one machine; and that a last-level cache serves its own cores first, for
+which there is none. So b2 and c1 are no blind predictions. What fails is left to fail; where a reason stands beside it,
+it was not tested unless it says how.
+
+A cell is the median of {seeds} seeds, beside it their least and greatest. Rules in words
 are computed from both columns: a shape holds if the medians have it and four of five seeds by themselves. A table that
 does not itself have a shape that is said of it is refused.
 
