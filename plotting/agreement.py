@@ -81,7 +81,8 @@ def markdown(datasets, command):
     found = rows(*datasets)
     if not found:
         raise runfiles.UsageError("--table=agreement: the runs have no lock, workload and thread count in common")
-    lines = [f"Made by `{command}`. {datasets[0].label}; beside it {datasets[1].label}.", "",
+    lines = ["# A simulation beside its host", "",
+             f"Made by `{command}`. {datasets[0].label}; beside it {datasets[1].label}.", "",
              "Kendall's tau: 1 where both have the locks in the same order, -1 in the opposite one; first of all pairs "
              "of locks, then of those whose native 95 % intervals do not meet. Error: median of "
              "|simulated / native - 1| over the locks, and over those of which nobody slept.", "",

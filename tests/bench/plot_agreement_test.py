@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: MIT
 """--table=agreement on made-up runs: orders that are the same, reversed and unknown; errors; wrong usage."""
 import pathlib
+import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from plot_folder import FEW, FolderTest, run_plot, small  # noqa: E402
+from plot_folder import FEW, PYTHON, ROOT, FolderTest, run_plot, small  # noqa: E402
 
 RATES = dict(zip(FEW, (1.0, 2.0, 3.0, 4.0)))
+
+
+RECORDED = ("results/native/xeon-2vcpu-vm-all", "results/sim/xeon-2vcpu-vm")
+
+
+class RecordedTest(unittest.TestCase):
+    def test_page_is_what_its_command_prints(self):
+        done = subprocess.run([PYTHON, "plot.py", *RECORDED, "--table=agreement"], cwd=ROOT, capture_output=True,
+                              text=True, check=True)
+        self.assertEqual((ROOT / "results/agreement.md").read_text(encoding="utf-8"), done.stdout,
+                         f"stale: ./plot.py {' '.join(RECORDED)} --table=agreement > results/agreement.md")
 
 
 class AgreementTest(FolderTest):
