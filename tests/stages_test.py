@@ -203,7 +203,7 @@ EOT
         self.assertIn("--target locks_x_native_test", calls)
         self.assertIn("--target platform_native_native_test platform_fences_native_test", calls)
         self.assertIn("-R ^(platform/native_native|", calls)
-        for preset, one_in in (("asan-ubsan", 8), ("tsan", 5), ("clang", 11), ("aarch64", 6), ("aarch64-llsc", 13)):
+        for preset, one_in in (("asan-ubsan", 16), ("tsan", 8), ("clang", 11), ("aarch64", 8), ("aarch64-llsc", 13)):
             self.assertRegex(calls, f"cmake --preset {preset} .*-DLOCKBENCH_TEST_EVERY={one_in} ")
         self.assertIn("ctest --preset asan-ubsan --label-exclude ^unsanitized$", calls)
         self.assertNotIn("LONG=1", calls)
