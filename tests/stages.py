@@ -38,7 +38,8 @@ ONE_LOCK_IN = {"asan-ubsan": 16, "tsan": 8, "clang": 11}
 # The AArch64 builds: preset, its atomics, of how many locks the tests take one without --long (None: not built), and
 # which tests (none named: all native ones). Compiling the tests for every lock takes minutes of CPU; the two samples
 # differ.
-AARCH64 = (("aarch64", "lse", 8, ()), ("aarch64-llsc", "llsc", 13, FEW_NATIVE_TESTS), ("aarch64-clang", "lse", None, ()))
+AARCH64 = (("aarch64", "lse", 8, ()), ("aarch64-llsc", "llsc", 13, FEW_NATIVE_TESTS),
+           ("aarch64-clang", "lse", None, ()))
 
 
 def wrong_usage(text):
