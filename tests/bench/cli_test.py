@@ -174,7 +174,7 @@ class Files(Case):
         self.assertEqual(cells, {(1, 1), (1, 2), (2, 1), (2, 2)})
 
     def test_lists_are_json(self):
-        for what in ("locks", "workloads", "placements", "counters", "events", "params"):
+        for what in ("locks", "workloads", "placements", "counters", "events", "params", "notifiers"):
             entries = json.loads(lockbench("list", what, "--json").stdout)
             self.assertGreater(len(entries), 0)
             self.assertEqual(lockbench("list", what).returncode, 0)
