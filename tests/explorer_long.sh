@@ -32,7 +32,7 @@ part() {
     local name=$1 began=$SECONDS said
     shift
     echo "== $name"
-    if said=$("$@" 2>&1 | tee /dev/stderr | tail -n 3 | tr -s '\n' ' '); then
+    if said=$("$@" 2>&1 | tee -a /dev/stderr | tail -n 3 | tr -s '\n' ' '); then
         echo "$name: passed, $((SECONDS - began)) s: $said" >>"$record"
     else
         status=1

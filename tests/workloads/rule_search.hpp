@@ -30,7 +30,7 @@ inline Found search(const Scenario& scenario, std::uint64_t seeds, CoopFailure w
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
         const CoopTrial trial = scenario(seed);
         if (!trial.passed()) {
-            const Found found{seed, trial.coop.kind, trial.failures()};
+            Found found{seed, trial.coop.kind, trial.failures()};
             if (wanted == CoopFailure::none || found.kind == wanted) {
                 return found;
             }
