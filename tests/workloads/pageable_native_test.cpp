@@ -64,7 +64,7 @@ TYPED_TEST(PageableNative, ASleepInsideASpinningLockFailsTheTrial) {
 // is reported before.
 TYPED_TEST(PageableNative, ACallWithoutReferencesFailsTheTrial) {
     if (native::kTsan) {
-        GTEST_SKIP();
+        GTEST_SKIP() << "TSan reports the race itself";
     }
     using W = PageableReclaim<Native, TypeParam>;
     constexpr int kTrials = 50;
