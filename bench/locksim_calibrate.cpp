@@ -25,7 +25,8 @@ namespace {
 using nlohmann::json;
 using sim::Hop;
 
-constexpr double kMostNs = 500'000;  // of any probe: a thread has waited for its CPU
+constexpr double kUnmeasuredNs = 50;  // of a line's way, where there are no two cores to pass it
+constexpr double kMostNs = 500'000;   // of any probe: a thread has waited for its CPU
 
 struct ProbeRunner {
     WindowResult (*native)(const WindowRequest& request);
@@ -156,6 +157,8 @@ class Fitter {
         }
     }
 
+    // Distances that the machine has and no pair of usable cores.
+    [[nodiscard]] const std::vector<std::string>& unmeasured() const { return unmeasured_; }
     [[nodiscard]] SimMachine machine() const { return parse_sim_machine(file_.dump(), "this", &topology_); }
 
   private:
@@ -187,14 +190,27 @@ class Fitter {
             file_["latency"][access] = rows;
         }
         // A distance that the machine has, but not between cores that this process may use, is taken for the last.
-        double nearer = 50;
+        double nearer = kUnmeasuredNs;
         for (const Hop hop : {Hop::same_llc, Hop::same_package, Hop::one_hop}) {
-            for (const ProbeRow& row : rows_) {
-                nearer = row.kind == ProbeKind::cas_exchange && row.hop == hop ? row.here.median : nearer;
-            }
+            const auto measured = std::find_if(rows_.begin(), rows_.end(), [hop](const ProbeRow& row) {
+                return row.kind == ProbeKind::cas_exchange && row.hop == hop;
+            });
+            nearer = measured != rows_.end() ? measured->here.median : nearer;
             if (has(hop)) {
                 set_latency(hop, nearer);
+                if (measured == rows_.end()) {
+                    unmeasured_.push_back(std::string(sim::kHopNames[static_cast<std::size_t>(hop)]));
+                }
             }
+        }
+        if (unmeasured_.empty()) {
+            return;
+        }
+        for (const char* access : {"read", "write"}) {
+            json& row = file_["latency"][access]["modified"];
+            row["source"] = "assumed";
+            row["note"] = fmt::format("{} No two cores of distance {} may be used here: taken for the last, or {} ns.",
+                                      note_of("modified"), fmt::join(unmeasured_, ", "), kUnmeasuredNs);
         }
     }
     [[nodiscard]] bool has(Hop hop) const {
@@ -258,7 +274,7 @@ class Fitter {
                 } else if (hop != Hop::same_package) {
                     row[name] = std::round(ns * 2000) / 1000;
                 }
-                if (found == "modified") {
+                if (found == "modified" && unmeasured_.empty()) {
                     row["source"] = "fitted";
                 }
             }
@@ -304,6 +320,7 @@ class Fitter {
     const Topology& topology_;
     std::vector<ProbeRow>& rows_;
     json file_;
+    std::vector<std::string> unmeasured_;
 };
 
 }  // namespace
@@ -322,6 +339,10 @@ Calibration calibrate(const CalibrateOptions& options) {
     result.machine = fitter.machine();
     for (ProbeRow& row : result.rows) {
         row.simulated = simulate(result.machine, row);
+    }
+    if (!fitter.unmeasured().empty()) {
+        result.notes.push_back(fmt::format("no two usable cores of distance {}: their latency is assumed",
+                                           fmt::join(fitter.unmeasured(), ", ")));
     }
     if (topology.count_cores() < 3) {
         result.notes.emplace_back("fewer than three cores: occupy_read_ns and ack_ns are assumed");
@@ -348,35 +369,6 @@ void MachineFolder::write(const SimMachine& machine) const {
     if (!out) {
         throw HostError(fmt::format("Cannot write {}.", file()));
     }
-}
-
-std::string calibration_text(const Calibration& calibration) {
-    std::string text = fmt::format("{:<16} {:<34} {:>34}  {:>10}  {:>7}  {}\n", "probe", "where",
-                                   "here, ns: fastest third [range]", "simulated", "error", "sets");
-    for (const ProbeRow& row : calibration.rows) {
-        text +=
-            fmt::format("{:<16} {:<34} {:>34}  {:>10.2f}  {:>+6.1f} %  {}\n", text_of(row.kind).name, row.place_text(),
-                        fmt::format("{:.2f} [{:.2f}, {:.2f}]", row.here.median, row.here.least, row.here.most),
-                        row.simulated, row.error() * 100, row.sets.empty() ? "nothing: predicted" : row.sets);
-    }
-    for (const std::string& note : calibration.notes) {
-        text += "note: " + note + "\n";
-    }
-    return text;
-}
-
-json calibration_json(const Calibration& calibration) {
-    json rows = json::array();
-    for (const ProbeRow& row : calibration.rows) {
-        rows.push_back({{"probe", text_of(row.kind).name},
-                        {"what", text_of(row.kind).what},
-                        {"cpus", row.cpus},
-                        {"here_ns", {{"median", row.here.median}, {"least", row.here.least}, {"most", row.here.most}}},
-                        {"simulated_ns", row.simulated},
-                        {"error", row.error()},
-                        {"sets", row.sets.empty() ? json() : json(row.sets)}});
-    }
-    return {{"rows", rows}, {"notes", calibration.notes}};
 }
 
 }  // namespace lockbench

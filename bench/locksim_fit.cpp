@@ -30,11 +30,20 @@ std::vector<std::string> split(const std::string& text, char at) {
     return parts;
 }
 
+// What a message shows of a file's text: its beginning, and nothing that a terminal obeys.
+std::string shown(const std::string& text) {
+    constexpr std::size_t kMost = 24;
+    std::string part = text.substr(0, kMost);
+    std::replace_if(
+        part.begin(), part.end(), [](char letter) { return letter < ' ' || letter > '~'; }, '?');
+    return part + (text.size() > kMost ? ".." : "");
+}
+
 double cell_of(const std::string& text, const std::string& where) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size() || !(value > 0 && value < kMostNs)) {
-        throw UsageError(fmt::format("{}: '{}' is no latency in ns.", where, text));
+        throw UsageError(fmt::format("{}: '{}' is no latency in ns.", where, shown(text)));
     }
     return value;
 }

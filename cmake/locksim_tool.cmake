@@ -41,7 +41,7 @@ add_library(locksim_parts STATIC ${PROJECT_SOURCE_DIR}/bench/locksim_machines.cp
     ${PROJECT_SOURCE_DIR}/bench/locksim_published.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_shapes.cpp
     ${PROJECT_SOURCE_DIR}/bench/locksim_probe.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_validate.cpp
     ${PROJECT_SOURCE_DIR}/bench/locksim_validate_text.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_fit.cpp
-    ${PROJECT_SOURCE_DIR}/bench/locksim_calibrate.cpp)
+    ${PROJECT_SOURCE_DIR}/bench/locksim_calibrate.cpp ${PROJECT_SOURCE_DIR}/bench/locksim_calibrate_text.cpp)
 target_include_directories(locksim_parts PRIVATE ${PROJECT_BINARY_DIR}/generated)
 target_link_libraries(locksim_parts PUBLIC locksim_cells lockbench_bench)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """locksim from the shell: lists, run files that plot.py draws, one seed one run, the line map, refusals."""
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -202,6 +203,17 @@ class Locksim(unittest.TestCase):
         text = self.run_into("run", "--machine=this", "--locks=ticket", "--workloads=rw_mix", "--threads=1", *SHORT)
         self.assertIn("cas_exchange", text)
         self.assertEqual(json.loads((self.folder / "run" / "run.json").read_text())["machine"]["name"], "this")
+
+    def test_one_cpu_has_no_way_to_another(self):
+        cpu = min(os.sched_getaffinity(0))
+        done = subprocess.run(["taskset", "-c", str(cpu), TOOL, "calibrate", "--windows=2", "--json"], check=True,
+                              capture_output=True, text=True)
+        told = json.loads(done.stdout)
+        latency = told["machine"]["latency"]["read"]["modified"]
+        self.assertEqual(latency["source"], "assumed")
+        self.assertIn("No two cores", latency["note"])
+        self.assertRegex("\n".join(told["notes"]), "no two usable cores of distance same_llc.*: their latency is assumed")
+        self.assertNotIn("cas_exchange", [row["probe"] for row in told["rows"]])
 
     def test_bad_calibrations(self):
         for arguments in (["--windows=0"], ["--windows=1001"], ["--windows=x"], ["--out="], ["--out=--json"], ["more"]):

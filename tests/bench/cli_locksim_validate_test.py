@@ -244,6 +244,8 @@ class Fit(Case):
         broken(",\nx,\n", ":2: column 1: 'x' is no latency in ns")
         broken(",\n-1,\n", "'-1' is no latency")
         broken(",\nnan,\n", "'nan' is no latency")
+        # Nothing in a file moves the terminal's cursor.
+        broken(",\n\x1b[2J" + "9" * 99 + "x,\n", "'?[2J99999999999999999999..' is no latency")
         broken(",,\n1,,\n", ":1: 3 columns, where the matrix has 2 rows")
         broken(",,\n1,,\n1\n", ":3: 1 columns, where the matrix has 3 rows")
         path.write_text(",\n1,\n")
