@@ -14,16 +14,10 @@
 namespace lockbench {
 namespace {
 
-CoopOptions options_for(std::uint64_t seed, unsigned threads) {
-    return {.seed = seed, .threads = threads, .max_steps = 4'000'000};
-}
-
 // Few pages, so that all meet on them.
 template <class W>
 ParamValues few_pages(std::uint64_t seed) {
-    const auto pick = [seed](std::uint64_t salt, std::int64_t among) {
-        return static_cast<std::int64_t>(RandomStream(seed * 16 + salt).below(static_cast<std::uint32_t>(among)));
-    };
+    const Pick pick(seed);
     return params_of<W>({{"form", pick(0, 2)},
                          {"files", 1 + pick(1, 2)},
                          {"file_vmas", 1 + pick(2, 3)},
@@ -49,7 +43,7 @@ TYPED_TEST(FilesCoop, NoStoreIsLost) {
     std::uint64_t met = 0;  // sections of truncations
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
         const auto threads = static_cast<unsigned>(2 + seed % 5);
-        const CoopTrial trial = run_coop_trial<W>(options_for(seed, threads), few_pages<W>(seed), 4);
+        const CoopTrial trial = run_coop_trial<W>(rmap_options(seed, threads), few_pages<W>(seed), 4);
         ASSERT_TRUE(trial.passed()) << "seed " << seed << ": " << trial.failures();
         for (const OpInfo& op : W::info().ops) {
             sums[op.name] += trial.counts.op(W::info(), op.name);
@@ -80,7 +74,7 @@ struct WritesUncleaned : FaithfulFiles {
 template <class L, class Q>
 CoopTrial scene(std::uint64_t seed) {
     using W = FileMkclean<Coop, L, FileEnv<Coop, L>, Q>;
-    return run_coop_trial<W>(options_for(seed, 3), few_pages<W>(seed), 4);
+    return run_coop_trial<W>(rmap_options(seed, 3), few_pages<W>(seed), 4);
 }
 
 template <class L>
@@ -112,7 +106,7 @@ TEST(FileSections, OnOneThread) {
                                                  {"tlb", 1},
                                                  {"running_permille", 1000},
                                                  {"truncate_permille", 200}});
-        const CoopTrial trial = run_coop_trial<W>(options_for(1, 1), params, 60);
+        const CoopTrial trial = run_coop_trial<W>(rmap_options(1, 1), params, 60);
         ASSERT_TRUE(trial.passed()) << trial.failures();
         const auto op = [&trial](std::string_view name) { return trial.counts.op(W::info(), name); };
         const auto site = [&trial](FileSite which, Mode mode) {

@@ -2,6 +2,9 @@
 // Runs a workload on real threads for a number of steps each and gives back what they counted and what was found.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <array>
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -46,6 +49,24 @@ TrialCounts run_native(const ParamValues& params, std::uint32_t threads, std::ui
     }
     native::World::get().end_trial();
     return counts;
+}
+
+// The bytes that a workload of default parameters tells of each kind of home.
+template <class W>
+std::array<std::size_t, 2> homes_of() {
+    std::array<std::size_t, 2> bytes{};
+    native::World::get().begin_trial({kAnyNode, kAnyNode}, 1);
+    {
+        const native::ThreadScope host(1);
+        W workload(TrialSetup{default_params(W::info()), 1, 1, {}});
+        workload.for_each_home(
+            [&bytes](HomeKind kind, const void*, std::size_t size) { bytes[static_cast<std::size_t>(kind)] += size; });
+        Verdict verdict;
+        workload.verify(verdict);
+        EXPECT_TRUE(verdict.passed());
+    }
+    native::World::get().end_trial();
+    return bytes;
 }
 
 }  // namespace lockbench

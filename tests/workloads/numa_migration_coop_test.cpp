@@ -14,16 +14,10 @@
 namespace lockbench {
 namespace {
 
-CoopOptions options_for(std::uint64_t seed, unsigned threads) {
-    return {.seed = seed, .threads = threads, .max_steps = 4'000'000};
-}
-
 // Few pages, so that threads meet on them. Every third schedule is P5 itself, the others have forks and compaction.
 template <class W>
 ParamValues few_pages(std::uint64_t seed) {
-    const auto pick = [seed](std::uint64_t salt, std::int64_t among) {
-        return static_cast<std::int64_t>(RandomStream(seed * 16 + salt).below(static_cast<std::uint32_t>(among)));
-    };
+    const Pick pick(seed);
     const bool pure = seed % 3 == 0;
     return params_of<W>({{"anon_vmas", 1 + pick(0, 2)},
                          {"pages_per_vma", 1 + pick(1, 4)},
@@ -55,7 +49,7 @@ TYPED_TEST(MigrationCoop, PagesMoveAndNothingIsLost) {
     std::uint64_t missed = 0;
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
         const auto threads = static_cast<unsigned>(2 + seed % 7);
-        const CoopTrial trial = run_coop_trial<W>(options_for(seed, threads), few_pages<W>(seed), 4);
+        const CoopTrial trial = run_coop_trial<W>(rmap_options(seed, threads), few_pages<W>(seed), 4);
         ASSERT_TRUE(trial.passed()) << "seed " << seed << ": " << trial.failures();
         const auto count = [&trial](std::string_view name) { return trial.counts.op(W::info(), name); };
         if (seed % 3 == 0) {
@@ -107,7 +101,7 @@ Scenario scene(std::initializer_list<std::pair<std::string_view, std::int64_t>> 
     for (const auto& [key, value] : changes) {
         params[place_of(W::info().params, key, &ParamInfo::key)] = value;
     }
-    return [params](std::uint64_t seed) { return run_coop_trial<W>(options_for(seed, 3), params, 4); };
+    return [params](std::uint64_t seed) { return run_coop_trial<W>(rmap_options(seed, 3), params, 4); };
 }
 
 template <class L>
@@ -161,7 +155,7 @@ std::string verified(const std::function<std::uint64_t(Page<RmapEnv<Coop>>*)>& p
     using Trial = ProcessTrial<RmapEnv<Coop>, TicketLock<Coop>>;
     RmapConfig config = rmap_config(detail::kMigrationInfo, default_params(detail::kMigrationInfo));
     config.pages = 2;
-    CoopWorld world(options_for(1, 1));
+    CoopWorld world(rmap_options(1, 1));
     auto& trial = world.make<Trial>(config, TrialSetup{});
     world.run([&trial, &planted](ThreadId) {
         auto& entry = table_of(*trial.parent().first.get())->pte(0);

@@ -32,7 +32,7 @@ Scenario scene(CallPolicy policy, DeviceKind client, std::int64_t write_permille
     return [policy, client, write_permille](std::uint64_t seed) {
         ParamValues params = few_mirrored_pages<W>(policy, client, seed);
         params[detail::place_in_params(PageableParam::write_permille)] = write_permille;
-        return run_coop_trial<W>(pageable_options(seed, 3), params, 4);
+        return run_coop_trial<W>(rmap_options(seed, 3), params, 4);
     };
 }
 
@@ -44,25 +44,10 @@ class ExitingChild {
     static constexpr std::uint32_t kPages = 2;
 
     static CoopTrial run(std::uint64_t seed, CallPolicy policy) {
-        CoopTrial trial;
-        std::deque<Ctx<Coop>> contexts;
-        CoopWorld world(pageable_options(seed, 2));
-        ExitingChild& scene = world.make<ExitingChild>();
-        std::vector<Thread*> each;
-        for (ThreadId tid = 0; tid < 2; ++tid) {
-            trial.counts.threads.push_back(std::make_unique<ThreadStats>());
-            contexts.emplace_back(tid, seed, 0, *trial.counts.threads.back(), nullptr);
-            each.push_back(&world.make<Thread>(contexts.back(), scene.trial_.config()));
-        }
-        auto& calls = world.make<CallState<Env>>();
-        calls.policy = policy;
-        calls.store = &scene.store_;
-        world.run([&](ThreadId tid) { scene.act(*each[tid], tid, calls); });
-        if (world.verdict().passed) {
-            verify_empty(scene.trial_.rmap(), trial.counts.verdict);
-        }
-        trial.coop = world.close();
-        return trial;
+        return run_scene<ExitingChild, Thread>(
+            rmap_options(seed, 2),
+            [policy](ExitingChild& scene, Thread& thread, ThreadId tid) { scene.act(thread, tid, policy); },
+            [](ExitingChild& scene, Verdict& verdict) { verify_empty(scene.trial_.rmap(), verdict); });
     }
 
     ExitingChild()
@@ -77,8 +62,10 @@ class ExitingChild {
         attach_device(store_, *child_, 1);
     }
 
+    const RmapConfig& config() { return trial_.config(); }
+
   private:
-    void act(Thread& thread, ThreadId tid, CallState<Env>& calls) {
+    void act(Thread& thread, ThreadId tid, CallPolicy policy) {
         if (tid == 0) {
             Device<Env>& device = *child_->second.device.load(seq_cst);
             Vma<Env>& vma = *child_->first.get();
@@ -90,14 +77,17 @@ class ExitingChild {
             exit_mm(trial_.rmap(), thread, &trial_.parent());
             return;
         }
+        calls_.policy = policy;
+        calls_.store = &store_;
         for (int turn = 0; turn < 3; ++turn) {
             level_lists(trial_.rmap(), thread);
-            CallingShrink<Env, L, Q>(trial_.rmap(), thread, calls).run();
+            CallingShrink<Env, L, Q>(trial_.rmap(), thread, calls_).run();
         }
     }
 
     ProcessTrial<Env, L, Q> trial_;
     DeviceStore<Env> store_;
+    CallState<Env> calls_;  // of the one that reclaims
     Mm<Env>* child_;
 };
 

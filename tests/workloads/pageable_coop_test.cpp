@@ -28,7 +28,7 @@ void for_each_pair(F&& f) {
 
 template <class W>
 CoopTrial run_cell(CallPolicy policy, DeviceKind client, std::uint64_t seed) {
-    return run_coop_trial<W>(pageable_options(seed, static_cast<unsigned>(2 + seed % 4)),
+    return run_coop_trial<W>(rmap_options(seed, static_cast<unsigned>(2 + seed % 4)),
                              few_mirrored_pages<W>(policy, client, seed), 4);
 }
 

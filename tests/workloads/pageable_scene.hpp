@@ -9,16 +9,10 @@
 
 namespace lockbench {
 
-inline CoopOptions pageable_options(std::uint64_t seed, unsigned threads) {
-    return {.seed = seed, .threads = threads, .max_steps = 4'000'000};
-}
-
 // Few pages, so that reclaim, forks and the device meet on them.
 template <class W>
 ParamValues few_mirrored_pages(CallPolicy policy, DeviceKind client, std::uint64_t seed) {
-    const auto pick = [seed](std::uint64_t salt, std::int64_t among) {
-        return static_cast<std::int64_t>(RandomStream(seed * 16 + salt).below(static_cast<std::uint32_t>(among)));
-    };
+    const Pick pick(seed);
     return params_of<W>({{"anon_vmas", 1 + pick(0, 2)},
                          {"fresh_vmas", 0},
                          {"file_vmas", 0},
@@ -65,7 +59,7 @@ class MirroredProcess {
         CoopTrial trial;
         trial.counts.threads.push_back(std::make_unique<ThreadStats>());
         Ctx<Coop> ctx(0, 1, 0, *trial.counts.threads.back(), nullptr);
-        CoopWorld world(pageable_options(1, 1));
+        CoopWorld world(rmap_options(1, 1));
         auto& process = world.make<MirroredProcess>(kind);
         auto& thread = world.make<RmapThread<E, L>>(ctx, process.trial_.config());
         auto& calls = world.make<CallState<E>>();

@@ -60,22 +60,9 @@ class Orphan {
 
     static CoopTrial run(std::uint64_t seed, unsigned threads,
                          const std::function<void(Orphan&, Thread&, ThreadId)>& body) {
-        CoopTrial trial;
-        std::deque<Ctx<Coop>> contexts;
-        CoopWorld world(options_of(seed, threads));
-        Orphan& orphan = world.make<Orphan>();
-        std::vector<Thread*> each;
-        for (ThreadId tid = 0; tid < threads; ++tid) {
-            trial.counts.threads.push_back(std::make_unique<ThreadStats>());
-            contexts.emplace_back(tid, seed, 0, *trial.counts.threads.back(), nullptr);
-            each.push_back(&world.make<Thread>(contexts.back(), orphan.trial.config()));
-        }
-        world.run([&](ThreadId tid) { body(orphan, *each[tid], tid); });
-        if (world.verdict().passed) {
-            verify_empty(orphan.trial.rmap(), trial.counts.verdict);
-        }
-        trial.coop = world.close();
-        return trial;
+        return run_scene<Orphan, Thread>(options_of(seed, threads), body, [](Orphan& orphan, Verdict& verdict) {
+            verify_empty(orphan.trial.rmap(), verdict);
+        });
     }
 
     // The child has written its pages: they are its own.

@@ -19,9 +19,7 @@ std::uint64_t seeds() { return std::getenv("LOCKBENCH_LONG") != nullptr ? 3000 :
 // Small trees, so that a schedule meets many different moments of them.
 template <class W>
 ParamValues small_params(std::uint64_t seed) {
-    const auto pick = [seed](std::uint64_t salt, std::int64_t among) {
-        return static_cast<std::int64_t>(RandomStream(seed * 16 + salt).below(static_cast<std::uint32_t>(among)));
-    };
+    const Pick pick(seed);
     ParamValues params = params_of<W>({{"anon_vmas", 1 + pick(0, 2)},
                                        {"fresh_vmas", pick(1, 3)},
                                        {"file_vmas", pick(2, 2)},
@@ -83,8 +81,7 @@ TYPED_TEST(RmapCoop, ForksAndExitsKeepTheMapWhole) {
     Sums sums;
     for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
         const auto threads = static_cast<unsigned>(2 + seed % 7);
-        const CoopTrial trial =
-            run_coop_trial<W>({.seed = seed, .threads = threads, .max_steps = 4'000'000}, small_params<W>(seed), 2);
+        const CoopTrial trial = run_coop_trial<W>(rmap_options(seed, threads), small_params<W>(seed), 2);
         ASSERT_TRUE(trial.passed()) << trial.failures();
         sums.add(trial.counts);
     }
@@ -103,8 +100,7 @@ TYPED_TEST(RmapCoop, GrowthAndBuffersKeepTheMapWhole) {
         params[place_of(W::info().params, "brk_pages", &ParamInfo::key)] = static_cast<std::int64_t>(seed % 3);
         params[place_of(W::info().params, "buffers", &ParamInfo::key)] = static_cast<std::int64_t>(seed % 2);
         const auto threads = static_cast<unsigned>(2 + seed % 7);
-        const CoopTrial trial =
-            run_coop_trial<W>({.seed = seed, .threads = threads, .max_steps = 4'000'000}, params, 2);
+        const CoopTrial trial = run_coop_trial<W>(rmap_options(seed, threads), params, 2);
         ASSERT_TRUE(trial.passed()) << trial.failures();
         heaps += trial.counts.op(W::info(), "brk");
         buffers += trial.counts.op(W::info(), "unmap");
@@ -124,8 +120,7 @@ TYPED_TEST(RmapCoop, StormsOfExitsKeepTheMapWhole) {
         ParamValues params = small_params<W>(seed);
         std::int64_t& children = params[static_cast<std::size_t>(RmapParam::children)];
         children = std::max<std::int64_t>(children, 1);
-        const CoopTrial trial =
-            run_coop_trial<W>({.seed = seed, .threads = threads, .max_steps = 4'000'000}, params, 8);
+        const CoopTrial trial = run_coop_trial<W>(rmap_options(seed, threads), params, 8);
         ASSERT_TRUE(trial.passed()) << trial.failures();
         const auto op = [&trial](std::string_view name) { return trial.counts.op(W::info(), name); };
         EXPECT_GE(op("exit"), op("storm") * threads * static_cast<std::uint64_t>(children)) << "seed " << seed;
@@ -141,8 +136,7 @@ TYPED_TEST(RmapCoop, ReclaimBesideForksKeepsTheMapWhole) {
     Sums sums;
     for (std::uint64_t seed = 1; seed <= seeds(); ++seed) {
         const auto threads = static_cast<unsigned>(2 + seed % 7);
-        const CoopTrial trial = run_coop_trial<W>({.seed = seed, .threads = threads, .max_steps = 4'000'000},
-                                                  small_reclaim_params<W>(seed), 3);
+        const CoopTrial trial = run_coop_trial<W>(rmap_options(seed, threads), small_reclaim_params<W>(seed), 3);
         ASSERT_TRUE(trial.passed()) << trial.failures();
         sums.add(trial.counts);
     }
@@ -163,8 +157,7 @@ TYPED_TEST(RmapCoopControls, AreRefused) {
     using W = ForkServer<Coop, TypeParam>;
     bool found = false;
     for (std::uint64_t seed = 1; seed <= 100 && !found; ++seed) {
-        const CoopTrial trial =
-            run_coop_trial<W>({.seed = seed, .threads = 3, .max_steps = 4'000'000}, small_params<W>(seed), 2);
+        const CoopTrial trial = run_coop_trial<W>(rmap_options(seed, 3), small_params<W>(seed), 2);
         found = !trial.passed();
     }
     EXPECT_TRUE(found);

@@ -142,7 +142,7 @@ TYPED_TEST(RmapForms, WalksAreGivenUpInTodaysFormOnly) {
                                                      {"batch", 4},
                                                      {"swap_ns", 10},
                                                      {"ipi_ns", 10}});
-            const CoopTrial trial = run_coop_trial<W>({.seed = seed, .threads = 4, .max_steps = 4'000'000}, params, 3);
+            const CoopTrial trial = run_coop_trial<W>(rmap_options(seed, 4), params, 3);
             ASSERT_TRUE(trial.passed()) << trial.failures();
             given_up += trial.counts.op(W::info(), "walk_given_up");
             rotated += trial.counts.op(W::info(), "page_rotated");

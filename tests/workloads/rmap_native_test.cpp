@@ -122,20 +122,9 @@ TEST(RmapNativePaths, ExtremeShapesWork) {
 
 TEST(RmapNativePaths, HomesAreTold) {
     using W = ForkServer<Native, TicketLock<Native>>;
-    native::World::get().begin_trial({kAnyNode, kAnyNode}, 1);
-    {
-        const native::ThreadScope host(1);
-        W workload(TrialSetup{default_params(W::info()), 1, 1, {}});
-        std::size_t bytes[2] = {};
-        workload.for_each_home(
-            [&bytes](HomeKind kind, const void*, std::size_t size) { bytes[static_cast<std::size_t>(kind)] += size; });
-        EXPECT_GT(bytes[static_cast<std::size_t>(HomeKind::lock)], 0U);
-        EXPECT_GT(bytes[static_cast<std::size_t>(HomeKind::data)], bytes[static_cast<std::size_t>(HomeKind::lock)]);
-        Verdict verdict;
-        workload.verify(verdict);
-        EXPECT_TRUE(verdict.passed());
-    }
-    native::World::get().end_trial();
+    const auto bytes = homes_of<W>();
+    EXPECT_GT(bytes[static_cast<std::size_t>(HomeKind::lock)], 0U);
+    EXPECT_GT(bytes[static_cast<std::size_t>(HomeKind::data)], bytes[static_cast<std::size_t>(HomeKind::lock)]);
 }
 
 template <class W>

@@ -14,16 +14,10 @@ namespace {
 
 using Env = RmapEnv<Coop>;
 
-CoopOptions options_for(std::uint64_t seed, unsigned threads) {
-    return {.seed = seed, .threads = threads, .max_steps = 4'000'000};
-}
-
 // Small VMAs and short lives, so that a schedule meets all states of both.
 template <class W>
 ParamValues few_pages(std::uint64_t seed) {
-    const auto pick = [seed](std::uint64_t salt, std::int64_t among) {
-        return static_cast<std::int64_t>(RandomStream(seed * 16 + salt).below(static_cast<std::uint32_t>(among)));
-    };
+    const Pick pick(seed);
     return params_of<W>({{"form", pick(0, 2)},
                          {"anon_vmas", 2 + pick(1, 2)},
                          {"pages_per_vma", 2 + pick(2, 4)},
@@ -53,7 +47,7 @@ TYPED_TEST(AdjustCoop, VmasChangeAndNoPageIsLost) {
     std::map<std::string_view, std::uint64_t> sums;
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
         const auto threads = static_cast<unsigned>(2 + seed % 4);
-        const CoopTrial trial = run_coop_trial<W>(options_for(seed, threads), few_pages<W>(seed), 10);
+        const CoopTrial trial = run_coop_trial<W>(rmap_options(seed, threads), few_pages<W>(seed), 10);
         ASSERT_TRUE(trial.passed()) << "seed " << seed << ": " << trial.failures();
         for (const OpInfo& op : W::info().ops) {
             sums[op.name] += trial.counts.op(W::info(), op.name);
@@ -103,25 +97,13 @@ struct Scene {
     Scene() : trial(config(), {}), stage(0) {}
 
     static CoopTrial run(std::uint64_t seed, unsigned threads, const Body& body) {
-        CoopTrial result;
-        std::deque<Ctx<Coop>> contexts;
-        CoopWorld world(options_for(seed, threads));
-        auto& scene = world.make<Scene>();
-        std::vector<Thread*> each;
-        for (ThreadId tid = 0; tid < threads; ++tid) {
-            result.counts.threads.push_back(std::make_unique<ThreadStats>());
-            contexts.emplace_back(tid, seed, 0, *result.counts.threads.back(), nullptr);
-            each.push_back(&world.make<Thread>(contexts.back(), scene.trial.config()));
-        }
-        world.run([&](ThreadId tid) {
-            body(scene, *each[tid], tid);
-            flush_added(scene.trial.rmap().memory, each[tid]->task);
-        });
-        if (world.verdict().passed) {
-            scene.trial.verify(result.counts.verdict);
-        }
-        result.coop = world.close();
-        return result;
+        return run_scene<Scene, Thread>(
+            rmap_options(seed, threads),
+            [&body](Scene& scene, Thread& thread, ThreadId tid) {
+                body(scene, thread, tid);
+                flush_added(scene.trial.rmap().memory, thread.task);
+            },
+            [](Scene& scene, Verdict& verdict) { scene.trial.verify(verdict); });
     }
 
     Mm<Env>* fork(Thread& thread, Mm<Env>& mm) { return fork_mm(trial.rmap(), thread, mm); }
