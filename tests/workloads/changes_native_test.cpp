@@ -37,9 +37,11 @@ TYPED_TEST(ChangesNative, WritebackLosesNoStore) {
             {{"form", threads == 1 ? 0 : 1}, {"touch_permille", 300}, {"truncate_permille", 100}, {"swap_ns", 0}});
         const TrialCounts counts = run_native<W>(params, threads, kSteps);
         EXPECT_TRUE(counts.verdict.passed()) << counts.failures();
-        EXPECT_GT(counts.op(W::info(), "page_written"), 0U);
-        EXPECT_GT(counts.op(W::info(), "truncation"), 0U);
         EXPECT_GT(counts.op(W::info(), "fork"), 0U);
+        // One thread plays all roles; of several the one that writes back may be through before others have stored.
+        for (const char* name : {"page_written", "truncation"}) {
+            EXPECT_TRUE(threads > 1 || counts.op(W::info(), name) > 0) << name;
+        }
     }
 }
 

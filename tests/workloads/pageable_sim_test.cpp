@@ -42,10 +42,12 @@ TrialCounts simulate(CallPolicy policy, DeviceKind client) {
             workload.step(thread);
         }
         workload.finish(thread);
+        std::destroy_at(&thread);
     });
     counts.verdict.expect(end == sim::RunEnd::done, "the run did not end");
     if (counts.verdict.passed()) {
         workload.verify(counts.verdict);
+        std::destroy_at(&workload);
     }
     return counts;
 }
